@@ -1,0 +1,196 @@
+/** Compares an answer with the recorded one, by the rules of the recordings' README ("How to compare"). */
+
+import type { Bindings } from "./placeholders.ts";
+import type { Json, RecordedResponse } from "./recording.ts";
+
+export interface Answer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>;
+  readonly text: string;
+}
+
+type JsonObject = { readonly [key: string]: Json };
+
+/** Texts that name Go types or parsers of another language: no other program can say them word for word. */
+const PARSER_MESSAGE =
+  /cannot unmarshal|Go struct|Go value|yaml: |converting YAML|invalid character|looking for beginning|unexpected end of JSON|unexpected EOF|strconv\.|\.go:|typed patch object|json: |illegal base64|couldn't get version\/kind|expected pointer|v1\.\w+\{|unable to decode|Object 'Kind' is missing|structured-merge/;
+
+export interface CompareOptions {
+  /** The recorded body keeps only part of the object. */
+  readonly subset?: boolean;
+}
+
+export function compareAnswer(
+  expected: RecordedResponse,
+  actual: Answer,
+  bindings: Bindings,
+  options: CompareOptions = {},
+): string[] {
+  const differences: string[] = [];
+  if (expected.status !== actual.status) {
+    differences.push(
+      `status: expected ${expected.status}, got ${actual.status}: ${actual.text.slice(0, 300)}`,
+    );
+    return differences;
+  }
+  for (const name of ["Content-Type", "Warning", "Retry-After"])
+    compareHeader(name, expected, actual, differences);
+  if (expected.bodyText !== undefined) {
+    if (!PARSER_MESSAGE.test(expected.bodyText)) {
+      const problem = bindings.match(expected.bodyText.trimEnd(), actual.text.trimEnd());
+      if (problem !== undefined) differences.push(`body: ${problem.slice(0, 600)}`);
+    }
+  } else if (expected.body !== undefined) {
+    const body = parse(actual.text);
+    if (body === undefined) differences.push(`body: not JSON: ${actual.text.slice(0, 200)}`);
+    else compareJson(expected.body, body, "", bindings, differences, options);
+  }
+  return differences;
+}
+
+function parse(text: string): Json | undefined {
+  try {
+    return JSON.parse(text) as Json;
+  } catch {
+    return undefined; // The caller reports it as a difference.
+  }
+}
+
+function compareHeader(
+  name: string,
+  expected: RecordedResponse,
+  actual: Answer,
+  differences: string[],
+): void {
+  const want = expected.headers[name];
+  const got = actual.headers[name.toLowerCase()];
+  const gotText = Array.isArray(got) ? got.join(", ") : got;
+  if (name === "Warning" && want !== undefined && PARSER_MESSAGE.test(String(want))) return;
+  const wantText = Array.isArray(want) ? want.join(", ") : want;
+  if (wantText !== gotText) {
+    differences.push(`header ${name}: expected ${JSON.stringify(want)}, got ${JSON.stringify(gotText)}`);
+  }
+}
+
+export function compareJson(
+  expected: Json,
+  actual: Json | undefined,
+  where: string,
+  bindings: Bindings,
+  differences: string[],
+  options: CompareOptions = {},
+): void {
+  if (actual === undefined) {
+    differences.push(`${where || "body"}: missing, expected ${JSON.stringify(expected).slice(0, 200)}`);
+  } else if (typeof expected === "string" && typeof actual === "string") {
+    compareText(expected, actual, where, bindings, differences);
+  } else if (Array.isArray(expected) && Array.isArray(actual)) {
+    if (expected.length !== actual.length) {
+      differences.push(
+        `${where}: expected ${expected.length} items, got ${actual.length}: ${JSON.stringify(actual).slice(0, 300)}`,
+      );
+    }
+    for (const [index, item] of expected.entries()) {
+      if (index < actual.length)
+        compareJson(item, actual[index], `${where}[${index}]`, bindings, differences, options);
+    }
+  } else if (isObject(expected) && isObject(actual)) {
+    compareObject(expected, actual, where, bindings, differences, options);
+  } else if (
+    typeof expected === "string" &&
+    /^<n>$|^<nodePort>$/.test(expected) &&
+    typeof actual === "number"
+  ) {
+    return;
+  } else if (expected !== actual) {
+    differences.push(
+      `${where}: expected ${JSON.stringify(expected).slice(0, 300)}, got ${JSON.stringify(actual).slice(0, 300)}`,
+    );
+  }
+}
+
+function compareObject(
+  expected: JsonObject,
+  actual: JsonObject,
+  where: string,
+  bindings: Bindings,
+  differences: string[],
+  options: CompareOptions,
+): void {
+  for (const [key, value] of Object.entries(expected)) {
+    if (key === "storageVersionHash") continue;
+    if (key === "time" && where.includes("managedFields")) {
+      if (actual[key] === undefined) differences.push(`${where}.time: missing`);
+      continue;
+    }
+    if (key === "itemNames") {
+      compareNames(value, actual["items"], where, differences);
+    } else if (key === "n" && typeof value === "number" && Array.isArray(actual["items"])) {
+      if (actual["items"].length !== value) {
+        differences.push(`${where}.items: expected ${value}, got ${actual["items"].length}`);
+      }
+    } else if (
+      key === "resourceVersion" &&
+      isCollection(expected) &&
+      isLaterRevision(value, actual[key], bindings)
+    ) {
+      // Others write too: a list may be newer than it was in the recording.
+    } else {
+      compareJson(value, actual[key], `${where}.${key}`, bindings, differences, options);
+    }
+  }
+  if (options.subset === true) return;
+  const cut = "itemNames" in expected || (typeof expected["n"] === "number" && "items" in actual);
+  for (const key of Object.keys(actual)) {
+    if (key in expected || key === "storageVersionHash") continue;
+    if (cut && (key === "items" || key === "metadata" || key === "apiVersion")) continue;
+    if (key === "time" && where.includes("managedFields")) differences.push(`${where}.time: not expected`);
+    else differences.push(`${where}.${key}: not expected, got ${JSON.stringify(actual[key]).slice(0, 200)}`);
+  }
+}
+
+/** The metadata of a list or a table: has no name. */
+function isCollection(metadata: JsonObject): boolean {
+  return metadata["name"] === undefined && metadata["uid"] === undefined;
+}
+
+function isLaterRevision(expected: Json | undefined, actual: Json | undefined, bindings: Bindings): boolean {
+  if (typeof expected !== "string" || typeof actual !== "string" || !/^\d+$/.test(actual)) return false;
+  const known = bindings.get(expected.slice(1, -1));
+  return known !== undefined && /^\d+$/.test(known) && BigInt(actual) >= BigInt(known);
+}
+
+function compareText(
+  expected: string,
+  actual: string,
+  where: string,
+  bindings: Bindings,
+  differences: string[],
+): void {
+  if (/message$/i.test(where) && PARSER_MESSAGE.test(expected)) return;
+  const problem = bindings.match(withoutDump(expected), withoutDump(actual));
+  if (problem !== undefined) differences.push(`${where}: ${problem.slice(0, 900)}`);
+}
+
+/** The text after `Invalid value:` where it dumps a whole object differs between programs. */
+function withoutDump(text: string): string {
+  return text.replace(
+    /Invalid value: (\{|map\[|\\"\{|"\{|"map\[|&|v1\.|[a-z]+\.[A-Z]\w+\{)[\s\S]*?(: (?=[A-Za-z])|$)/g,
+    "Invalid value: …$2",
+  );
+}
+
+function compareNames(expected: Json, items: Json | undefined, where: string, differences: string[]): void {
+  const names = Array.isArray(items)
+    ? items.map((item) =>
+        isObject(item) && isObject(item["metadata"]) ? item["metadata"]["name"] : undefined,
+      )
+    : undefined;
+  if (JSON.stringify(names) !== JSON.stringify(expected)) {
+    differences.push(`${where}.items: expected ${JSON.stringify(expected)}, got ${JSON.stringify(names)}`);
+  }
+}
+
+function isObject(value: Json | undefined): value is JsonObject {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,106 @@
+/**
+ * Placeholders of a recording: `<uid:1>`, `<rv:2>`, `<time>` and so on. The same number is the same value within a
+ * story; revisions are compared for equality and order only.
+ */
+
+const PLACEHOLDER =
+  /<(?:(uid|rv|rand|token|continue):([a-z0-9]+)|(time|microtime|audit-id|etag|cert|kid|hash|age|clusterIP|nodePort|server|n|commit)|(?:[^<>"]* after iat|unix time|discovery or openapi document, not kept))>/g;
+
+/** What may stand for a placeholder that is not numbered. */
+const SHAPES: Readonly<Record<string, string>> = {
+  time: "\\d{4}-\\d{2}-\\d{2}T\\d{2}:\\d{2}:\\d{2}Z",
+  age: "(?:\\d+[smhdy])+|<unknown>|<invalid>",
+  microtime: "\\d{4}-\\d{2}-\\d{2}T\\d{2}:\\d{2}:\\d{2}\\.\\d{6}Z",
+};
+
+const NUMBERED_SHAPES: Readonly<Record<string, string>> = {
+  uid: "[0-9a-f-]{36}",
+  rv: "\\d+",
+  rand: "[a-z0-9]+",
+  token: "[A-Za-z0-9._-]+",
+  continue: "[A-Za-z0-9_=-]+",
+};
+
+export class Bindings {
+  readonly #values = new Map<string, string>();
+
+  bind(name: string, value: string): void {
+    this.#values.set(name, value);
+  }
+
+  get(name: string): string | undefined {
+    return this.#values.get(name);
+  }
+
+  /** Puts the known values in; names that are unknown are returned in `missing`. */
+  fill(text: string): { text: string; missing: string[] } {
+    const missing: string[] = [];
+    const filled = text.replace(
+      PLACEHOLDER,
+      (whole, kind: string | undefined, number: string | undefined) => {
+        if (kind === undefined) return whole;
+        const value = this.#values.get(`${kind}:${number}`);
+        if (value === undefined) missing.push(`${kind}:${number}`);
+        return value ?? whole;
+      },
+    );
+    return { text: filled, missing };
+  }
+
+  /** Whether `actual` fits the recorded text; binds what it fixes. Undefined when it fits, else the reason. */
+  match(expected: string, actual: string): string | undefined {
+    if (expected === actual) return undefined;
+    const names: string[] = [];
+    let pattern = "";
+    let end = 0;
+    for (const found of expected.matchAll(PLACEHOLDER)) {
+      pattern += escapeRegExp(expected.slice(end, found.index));
+      end = found.index + found[0].length;
+      const [, kind, number, plain] = found;
+      if (kind === undefined) {
+        pattern += SHAPES[plain ?? ""] ?? "[\\s\\S]*?";
+      } else {
+        names.push(`${kind}:${number}`);
+        pattern += `(${NUMBERED_SHAPES[kind] ?? ".+"})`;
+      }
+    }
+    const difference = `expected ${JSON.stringify(expected)}, got ${JSON.stringify(actual)}`;
+    if (end === 0) return difference;
+    const match = new RegExp(`^${pattern}${escapeRegExp(expected.slice(end))}$`).exec(actual);
+    if (match === null) return difference;
+    for (const [index, name] of names.entries()) {
+      const problem = this.#settle(name, match[index + 1] ?? "");
+      if (problem !== undefined) return problem;
+    }
+    return undefined;
+  }
+
+  #settle(name: string, value: string): string | undefined {
+    const known = this.#values.get(name);
+    if (known !== undefined) {
+      return known === value ? undefined : `<${name}> was ${known} before, is ${value} now`;
+    }
+    if (name.startsWith("rv:")) {
+      const problem = this.#outOfOrder(name, value);
+      if (problem !== undefined) return problem;
+    }
+    this.#values.set(name, value);
+    return undefined;
+  }
+
+  #outOfOrder(name: string, value: string): string | undefined {
+    const number = Number(name.slice(3));
+    for (const [other, known] of this.#values) {
+      if (!other.startsWith("rv:")) continue;
+      const later = Number(other.slice(3)) > number;
+      if (later ? BigInt(known) <= BigInt(value) : BigInt(known) >= BigInt(value)) {
+        return `<${name}> = ${value} is out of order with <${other}> = ${known}`;
+      }
+    }
+    return undefined;
+  }
+}
+
+function escapeRegExp(text: string): string {
+  return text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
+}

@@ -1,0 +1,211 @@
+/** Plays the stories of a recording against a server and says where the answers differ. */
+
+import { readFileSync } from "node:fs";
+import { type Answer, compareAnswer, compareJson } from "./compare.ts";
+import { runKubectl } from "./kubectl-run.ts";
+import { Bindings } from "./placeholders.ts";
+import { type Action, PREPARATIONS } from "./preparations.ts";
+import { type Exchange, type Json, namespacesOf, type RecordedRequest, type Story } from "./recording.ts";
+import { type Call, type OpenWatch, send, type Target, watch } from "./server.ts";
+
+export interface ExchangeResult {
+  readonly id: string;
+  readonly story: string;
+  readonly step: string;
+  /** Empty when the answer is the recorded one. */
+  readonly differences: readonly string[];
+}
+
+/** Stories whose recorded bodies keep only part of the object. */
+const SUBSET_STORIES: ReadonlySet<string> = new Set(["patch/strategic-deployment", "patch/strategic-pod"]);
+/** How long a watch waits for events that do not come. */
+const QUIET_MS = 400;
+const EVENT_WAIT_MS = 3000;
+
+export async function replayStory(story: Story, target: Target, crdsFile: string): Promise<ExchangeResult[]> {
+  const player = new Player(story, target);
+  await player.prepare(crdsFile);
+  return player.play();
+}
+
+class Player {
+  readonly #story: Story;
+  readonly #target: Target;
+  readonly #bindings = new Bindings();
+  readonly #open: { exchange: Exchange; watch: OpenWatch }[] = [];
+  readonly #results = new Map<string, string[]>();
+
+  constructor(story: Story, target: Target) {
+    this.#story = story;
+    this.#target = target;
+    for (const [name, token] of Object.entries(target.tokens)) this.#bindings.bind(`token:${name}`, token);
+  }
+
+  async prepare(crdsFile: string): Promise<void> {
+    const list = JSON.parse(readFileSync(crdsFile, "utf8")) as { items?: readonly Json[] } | readonly Json[];
+    const crds = (Array.isArray(list) ? list : (list as { items?: readonly Json[] }).items) ?? [];
+    for (const body of crds) {
+      await this.#request("POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", body, [409]);
+    }
+    await this.#untilServed("/apis/hsm.j5t.io/v1alpha1/hsmpools");
+    for (const name of namespacesOf(this.#story)) {
+      const body = { apiVersion: "v1", kind: "Namespace", metadata: { name } };
+      await this.#request("POST", "/api/v1/namespaces", body, [409]);
+      await this.#untilServed(`/api/v1/namespaces/${name}/configmaps/kube-root-ca.crt`);
+      await this.#untilServed(`/api/v1/namespaces/${name}/serviceaccounts/default`);
+    }
+    await this.#act(PREPARATIONS[this.#story.id]?.start ?? []);
+  }
+
+  async play(): Promise<ExchangeResult[]> {
+    for (const exchange of this.#story.exchanges) {
+      await this.#act(PREPARATIONS[this.#story.id]?.before?.[exchange.id] ?? []);
+      const differences = await this.#playOne(exchange).catch((error: unknown) => [
+        `failed: ${String(error)}`,
+      ]);
+      this.#results.set(exchange.id, differences);
+      for (const watched of this.#open.filter(
+        (entry) => entry.exchange.readUntilAfterStep === exchange.step,
+      )) {
+        await this.#finishWatch(watched);
+      }
+    }
+    for (const watched of [...this.#open]) await this.#finishWatch(watched);
+    return this.#story.exchanges.map(({ id, story, step }) => {
+      return { id, story, step, differences: this.#results.get(id) ?? ["not played"] };
+    });
+  }
+
+  async #playOne(exchange: Exchange): Promise<string[]> {
+    if (exchange.kubectl !== undefined) {
+      const during = PREPARATIONS[this.#story.id]?.during?.[exchange.id];
+      return runKubectl(exchange, this.#target, this.#bindings, () => this.#act(during ?? []));
+    }
+    const { request, response } = exchange;
+    if (request === undefined || response === undefined) return ["the line has no request"];
+    const call = await this.#callFor(request);
+    if (exchange.events !== undefined) {
+      const opened = { exchange, watch: watch(this.#target, call) };
+      this.#open.push(opened);
+      // Subscribed before the steps that make its events; when it ends by itself is known only there.
+      const answered = await opened.watch.answer;
+      const differences = compareAnswer(response, answered, this.#bindings);
+      this.#results.set(exchange.id, differences);
+      if (exchange.readUntilAfterStep === undefined) await this.#finishWatch(opened);
+      return this.#results.get(exchange.id) ?? differences;
+    }
+    const answer = await send(this.#target, call);
+    return compareAnswer(response, answer, this.#bindings, { subset: SUBSET_STORIES.has(this.#story.id) });
+  }
+
+  async #finishWatch(opened: { exchange: Exchange; watch: OpenWatch }): Promise<void> {
+    this.#open.splice(this.#open.indexOf(opened), 1);
+    const { exchange } = opened;
+    const events = exchange.events ?? [];
+    const differences = this.#results.get(exchange.id) ?? [];
+    if (exchange.response?.status === 200) {
+      const seconds = Number(/timeoutSeconds=(\d+)/.exec(exchange.request?.path ?? "")?.[1] ?? 0);
+      const patience = seconds > 0 ? seconds * 1000 + EVENT_WAIT_MS : EVENT_WAIT_MS;
+      await opened.watch.read(events.length, patience);
+      const quiet = exchange.closedBy === "server" ? patience : QUIET_MS;
+      const lines = await opened.watch.read(events.length + 1, quiet);
+      const actual = lines.map((line) => JSON.parse(line) as Json);
+      compareJson(events, actual, "events", this.#bindings, differences);
+    }
+    opened.watch.close();
+    this.#results.set(exchange.id, differences);
+  }
+
+  async #callFor(request: RecordedRequest): Promise<Call> {
+    const recorded = request.bodyText ?? (request.body === undefined ? undefined : generated(request.body));
+    const headers: Record<string, string> = {};
+    for (const [name, value] of Object.entries(request.headers)) headers[name] = await this.#fill(value);
+    const body = recorded === undefined ? undefined : await this.#fill(recorded);
+    if (body !== undefined) headers["Content-Length"] = String(Buffer.byteLength(body));
+    return { method: request.method, path: await this.#fill(request.path), headers, body };
+  }
+
+  /** A revision that no earlier answer fixed is the server's present one. */
+  async #fill(text: string): Promise<string> {
+    let filled = this.#bindings.fill(text);
+    for (const name of filled.missing) {
+      if (name.startsWith("rv:")) this.#bindings.bind(name, await this.#revision());
+      if (name === "token:serviceaccount") this.#bindings.bind(name, this.#bindings.get("token:1") ?? "");
+      if (name === "token:podbound") this.#bindings.bind(name, this.#bindings.get("token:4") ?? "");
+    }
+    if (filled.missing.length > 0) filled = this.#bindings.fill(text);
+    if (filled.missing.length > 0) throw new Error(`no value is known for <${filled.missing.join(">, <")}>`);
+    return filled.text;
+  }
+
+  async #revision(): Promise<string> {
+    const answer = await this.#request("GET", "/api/v1/namespaces?limit=1", undefined, []);
+    return (JSON.parse(answer.text) as { metadata: { resourceVersion: string } }).metadata.resourceVersion;
+  }
+
+  async #act(actions: readonly Action[]): Promise<void> {
+    for (const action of actions) {
+      if (action.kind === "compact") {
+        await this.#target.compact?.();
+      } else if (action.kind === "bindRevision") {
+        this.#bindings.bind(action.name, await this.#revision());
+      } else if (action.kind === "bindContinue") {
+        const token = JSON.stringify({ v: "meta.k8s.io/v1", rv: action.revision, start: action.start });
+        this.#bindings.bind(action.name, Buffer.from(token).toString("base64url"));
+      } else {
+        const answer = await this.#request(action.method, action.path, action.body, []);
+        const made = JSON.parse(answer.text) as { metadata?: { uid?: string } };
+        if (action.bindUid !== undefined) this.#bindings.bind(action.bindUid, made.metadata?.uid ?? "");
+      }
+    }
+  }
+
+  async #request(method: string, path: string, body: Json | undefined, tolerated: number[]): Promise<Answer> {
+    const answer = await this.#try(method, path, body);
+    if (answer.status >= 300 && !tolerated.includes(answer.status)) {
+      throw new Error(
+        `preparation of ${this.#story.id}: ${method} ${path}: ${answer.status} ${answer.text.slice(0, 300)}`,
+      );
+    }
+    return answer;
+  }
+
+  #try(method: string, path: string, body: Json | undefined): Promise<Answer> {
+    const type = method === "PATCH" ? "application/merge-patch+json" : "application/json";
+    const text = body === undefined ? undefined : JSON.stringify(body);
+    const headers = {
+      Authorization: `Bearer ${this.#target.tokens["admin"]}`,
+      ...(text === undefined
+        ? {}
+        : { "Content-Type": type, "Content-Length": String(Buffer.byteLength(text)) }),
+    };
+    return send(this.#target, { method, path, headers, body: text });
+  }
+
+  async #untilServed(path: string): Promise<void> {
+    for (let tries = 0; tries < 200; tries += 1) {
+      const answer = await this.#try("GET", path, undefined);
+      if (answer.status === 200) return;
+      await new Promise((resolve) => setTimeout(resolve, 25));
+    }
+    throw new Error(`preparation of ${this.#story.id}: ${path} is not served after 5 s`);
+  }
+}
+
+/** Large bodies are described in the recording instead of written out. */
+function generated(body: Json): string {
+  const description = (body as { $generated?: string } | null)?.$generated;
+  if (description === undefined) return JSON.stringify(body);
+  const count = Number(/(\d+) times/.exec(description)?.[1]);
+  if (/add, path/.test(description)) {
+    return JSON.stringify(Array.from({ length: count }, () => ({ op: "add", path: "/data/n", value: "x" })));
+  }
+  const name = /^Secret (\w+)/.exec(description)?.[1];
+  const metadata = /annotation a/.test(description)
+    ? { name, annotations: { a: "x".repeat(count) } }
+    : { name };
+  const data = /data\.k/.test(description)
+    ? { data: { k: Buffer.alloc(count, "a").toString("base64") } }
+    : {};
+  return JSON.stringify({ apiVersion: "v1", kind: "Secret", metadata, ...data });
+}
