@@ -83,7 +83,9 @@ export async function tlsFromFiles(
   const holder = new TlsHolder(await load());
   let lastProblem = "";
   let loading = false;
+  let again = false;
   const reload = async (): Promise<void> => {
+    again = loading;
     if (loading) return;
     loading = true;
     try {
@@ -98,6 +100,7 @@ export async function tlsFromFiles(
       lastProblem = sentence;
     } finally {
       loading = false;
+      if (again) void reload();
     }
   };
   const stop = watchFiles(names, () => void reload(), options);
