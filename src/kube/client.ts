@@ -2,7 +2,8 @@
  * KubeClient: the Kubernetes API as this project uses it.
  *
  * Every call rejects with a KubeError. A 429, and a 503 with Retry-After, are tried again after the time that the
- * server asked for; nothing else is repeated here, since only the caller knows whether a write may be.
+ * server asked for, and a read over a connection that broke is sent once more. Nothing else is repeated here, since
+ * only the caller knows whether a write may be.
  */
 
 import type { KubeObject, ObjectRef, ObjectToWrite, Resource } from "./object.ts";

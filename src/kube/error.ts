@@ -24,7 +24,7 @@ export interface StatusBody {
 /**
  * Why a call failed. Reasons of the server as it names them (`NotFound`, `Conflict`, `AlreadyExists`, `Expired`,
  * `Invalid`, `Forbidden`, `Unauthorized`, `TooManyRequests` ...), and ours for calls that got no answer:
- * `Unreachable` (no connection, or it broke), `Timeout` (our deadline), `BadAnswer` (an answer that is not the API's).
+ * `Unreachable` (no connection, or it broke), `Timeout` (our deadline), `Aborted` (the caller's signal), `BadAnswer` (an answer that is not the API's).
  */
 export class KubeError extends Error {
   override readonly name = "KubeError";
@@ -61,9 +61,20 @@ export function isNotFound(error: unknown): boolean {
   return error instanceof KubeError && error.status === 404 && error.body?.details?.name !== undefined;
 }
 
-/** Somebody else wrote first (resourceVersion or uid differ): plan again. */
+/** Somebody else wrote first, or made another object of that name: plan again. */
 export function isConflict(error: unknown): boolean {
-  return error instanceof KubeError && error.status === 409 && error.reason === "Conflict";
+  return (
+    (error instanceof KubeError && error.status === 409 && error.reason === "Conflict") || isReplaced(error)
+  );
+}
+
+/** The uid that a patch names is not that of the object: another object took the name. The server says 422. */
+export function isReplaced(error: unknown): boolean {
+  return (
+    error instanceof KubeError &&
+    error.status === 422 &&
+    error.body?.details?.causes?.some((cause) => cause.field === "metadata.uid") === true
+  );
 }
 
 export function isAlreadyExists(error: unknown): boolean {
@@ -81,5 +92,6 @@ export function isExpired(error: unknown): boolean {
 /** True when the same call may succeed later without anybody changing anything. */
 export function isRetryable(error: unknown): boolean {
   if (!(error instanceof KubeError)) return false;
+  if (error.reason === "Aborted") return false;
   return error.status === 0 || error.status === 429 || error.status >= 500;
 }

@@ -1,7 +1,7 @@
 /** Finalizers by patch: an update would make us an owner of the whole spec. */
 
 import type { CallOptions, KubeClient } from "./client.ts";
-import { isConflict, isNotFound, KubeError } from "./error.ts";
+import { isConflict, isNotFound, isReplaced, KubeError } from "./error.ts";
 import type { KubeObject, Resource } from "./object.ts";
 import { keyOf, refOf } from "./object.ts";
 
@@ -9,7 +9,7 @@ export function hasFinalizer(object: KubeObject, finalizer: string): boolean {
   return object.metadata.finalizers?.includes(finalizer) === true;
 }
 
-/** The object with the finalizer; the object itself when it has it. Rejects when it is being deleted or was replaced. */
+/** The object with the finalizer; the very object when it has it. `Conflict` when another object took the name. */
 export async function addFinalizer<T extends KubeObject>(
   client: KubeClient,
   resource: Resource<T>,
@@ -17,9 +17,12 @@ export async function addFinalizer<T extends KubeObject>(
   finalizer: string,
   options: CallOptions = {},
 ): Promise<T> {
-  return edit(client, resource, object, options, (finalizers) =>
+  const edited = await edit(client, resource, object, options, (finalizers) =>
     finalizers.includes(finalizer) ? undefined : [...finalizers, finalizer],
   );
+  if (edited !== undefined) return edited;
+  const message = `${resource.kind} ${keyOf(object)} was replaced by another of that name.`;
+  throw new KubeError(message, { status: 409, reason: "Conflict" });
 }
 
 /** The object without the finalizer, `undefined` when it is gone (nobody is left who needs it off). */
@@ -42,32 +45,28 @@ export async function removeFinalizer<T extends KubeObject>(
 
 const ATTEMPTS = 5;
 
-/** Reads and tries again when somebody else wrote in between, as long as it is the same object. */
+/** Reads and tries again when somebody else wrote in between; `undefined` when another object took the name. */
 async function edit<T extends KubeObject>(
   client: KubeClient,
   resource: Resource<T>,
   seen: T,
   options: CallOptions,
   change: (finalizers: readonly string[]) => readonly string[] | undefined,
-): Promise<T> {
+): Promise<T | undefined> {
+  const ref = refOf(keyOf(seen));
   let object = seen;
   for (let attempt = 1; ; attempt += 1) {
     const finalizers = change(object.metadata.finalizers ?? []);
     if (finalizers === undefined) return object;
     const { uid, resourceVersion } = object.metadata;
     const body = { metadata: { uid, resourceVersion, finalizers } };
-    const ref = refOf(keyOf(object));
     try {
       return await client.patch(resource, ref, { type: "merge", body }, options);
     } catch (error) {
+      if (isReplaced(error)) return undefined;
       if (!isConflict(error) || attempt === ATTEMPTS) throw error;
     }
     object = await client.get(resource, ref, options);
-    if (object.metadata.uid !== uid) {
-      throw new KubeError(`${resource.kind} ${keyOf(object)} was replaced by another of that name.`, {
-        status: 409,
-        reason: "Conflict",
-      });
-    }
+    if (object.metadata.uid !== uid) return undefined;
   }
 }
