@@ -6,6 +6,10 @@
 import type { HsmErrorClass } from "../hsm/errors.ts";
 import type { RecordMeta, SecretKey, SecretRecord } from "../hsm/record/record.ts";
 
+/** The words of this interface, for those above it, who may not know the layer below. */
+export type { HsmErrorClass } from "../hsm/errors.ts";
+export type { RecordMeta, SecretKey, SecretRecord } from "../hsm/record/record.ts";
+
 /** Where a path is kept. `device` is an HSMDevice's name; without it, the store's only or first device. */
 export interface Location {
   readonly path: string;

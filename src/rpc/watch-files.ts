@@ -49,16 +49,16 @@ export function watchFiles(
   };
 }
 
-/** Reads several text files at once. Rejects with a sentence that names the file. */
+/** Reads several text files. Rejects with a sentence that names the first that cannot be read. */
 export async function readTexts(files: readonly string[]): Promise<readonly string[]> {
-  return Promise.all(
-    files.map(async (file) => {
-      try {
-        return await readFile(file, "utf8");
-      } catch (error) {
-        const code = error instanceof Error && "code" in error ? String(error.code) : String(error);
-        throw new Error(`The file ${file} cannot be read (${code}).`, { cause: error });
-      }
-    }),
-  );
+  const texts: string[] = [];
+  for (const file of files) {
+    try {
+      texts.push(await readFile(file, "utf8"));
+    } catch (error) {
+      const code = error instanceof Error && "code" in error ? String(error.code) : String(error);
+      throw new Error(`The file ${file} cannot be read (${code}).`, { cause: error });
+    }
+  }
+  return texts;
 }
