@@ -30,8 +30,8 @@ export function mergePatch(from: unknown, to: unknown): unknown {
   if (!isRecord(from) || !isRecord(to)) return equal(from, to) ? undefined : to;
   const patch: Record<string, unknown> = {};
   for (const name of new Set([...Object.keys(from), ...Object.keys(to)])) {
-    const before = from[name];
-    const after = to[name];
+    const before = own(from, name);
+    const after = own(to, name);
     if (after === undefined || after === null) {
       if (before !== undefined && before !== null) set(patch, name, null);
     } else {
@@ -40,6 +40,11 @@ export function mergePatch(from: unknown, to: unknown): unknown {
     }
   }
   return Object.keys(patch).length === 0 ? undefined : patch;
+}
+
+/** What an object itself has: `__proto__` without it would be found in every object. */
+function own(value: Record<string, unknown>, name: string): unknown {
+  return Object.hasOwn(value, name) ? value[name] : undefined;
 }
 
 /** Assignment that also works for the key `__proto__`, which is lawful in maps of users. */
@@ -59,10 +64,10 @@ export function equal(a: unknown, b: unknown): boolean {
   }
   if (!isRecord(a) || !isRecord(b)) return false;
   const present = (value: Record<string, unknown>) =>
-    Object.keys(value).filter((name) => value[name] !== undefined);
+    Object.keys(value).filter((name) => own(value, name) !== undefined);
   const names = present(a);
   return (
     names.length === present(b).length &&
-    names.every((name) => Object.hasOwn(b, name) && equal(a[name], b[name]))
+    names.every((name) => Object.hasOwn(b, name) && equal(own(a, name), own(b, name)))
   );
 }
