@@ -106,13 +106,13 @@ export interface KubeClient {
   /** In the namespace of `object.metadata`. apiVersion and kind are filled in. */
   create<T extends KubeObject>(
     resource: Resource<T>,
-    object: ObjectToWrite,
+    object: ObjectToWrite<NoInfer<T>>,
     options?: WriteOptions,
   ): Promise<T>;
   /** PUT. With `metadata.resourceVersion`: only over that version, else `Conflict`. */
   update<T extends KubeObject>(
     resource: Resource<T>,
-    object: ObjectToWrite,
+    object: ObjectToWrite<NoInfer<T>>,
     options?: WriteOptions,
   ): Promise<T>;
   patch<T extends KubeObject>(

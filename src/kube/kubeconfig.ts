@@ -6,7 +6,7 @@
 import { readFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { delimiter, dirname, isAbsolute, join } from "node:path";
-import { parse } from "yaml";
+import { parse, YAMLParseError } from "yaml";
 import { type Clock, systemClock } from "./clock.ts";
 import { type Connection, inClusterConnection, RenewedFile, type TlsMaterial } from "./connection.ts";
 
@@ -176,7 +176,7 @@ async function loadOne(file: string): Promise<LoadedConfig> {
   try {
     document = parse(await readFile(file, "utf8"));
   } catch (error) {
-    const reason = error instanceof Error && "code" in error ? String(error.code) : "it is not YAML";
+    const reason = error instanceof YAMLParseError ? "it is not YAML" : codeOf(error);
     throw new KubeconfigError(`The kubeconfig ${file} cannot be read: ${reason}.`, { cause: error });
   }
   if (!isRecord(document)) throw new KubeconfigError(`The kubeconfig ${file} is empty.`);
@@ -195,6 +195,10 @@ async function loadOne(file: string): Promise<LoadedConfig> {
     contexts: named("contexts", "context"),
     users: named("users", "user"),
   };
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && "code" in error ? String(error.code) : String(error);
 }
 
 function find(items: readonly Named[], name: string, kind: string, where: string): Named {

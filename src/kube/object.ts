@@ -33,22 +33,12 @@ export interface KubeObject {
   readonly metadata: ObjectMeta;
 }
 
-/** What a create, update or apply sends: an object whose server-made fields may be missing. */
-export interface ObjectToWrite {
+/** What a create or update sends: an object whose server-made fields may be missing. */
+export type ObjectToWrite<T extends KubeObject = KubeObject> = {
   readonly apiVersion?: string | undefined;
   readonly kind?: string | undefined;
-  readonly metadata: {
-    readonly name?: string | undefined;
-    readonly generateName?: string | undefined;
-    readonly namespace?: string | undefined;
-    readonly uid?: string | undefined;
-    readonly resourceVersion?: string | undefined;
-    readonly labels?: Readonly<Record<string, string>> | undefined;
-    readonly annotations?: Readonly<Record<string, string>> | undefined;
-    readonly finalizers?: readonly string[] | undefined;
-    readonly ownerReferences?: readonly OwnerReference[] | undefined;
-  };
-}
+  readonly metadata: Partial<ObjectMeta> & { readonly generateName?: string | undefined };
+} & Partial<Omit<T, keyof KubeObject>>;
 
 /** Where an object is; `namespace` is absent for cluster-scoped kinds. */
 export interface ObjectRef {
