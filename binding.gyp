@@ -1,0 +1,47 @@
+{
+  "targets": [
+    {
+      "target_name": "hsm_addon",
+      "sources": [
+        "native/addon/addon.cc",
+        "native/addon/answers.cc",
+        "native/addon/arguments.cc",
+        "native/addon/channel.cc",
+        "native/addon/environment.cc",
+        "native/addon/sha256_object.cc",
+        "native/addon/token_object.cc",
+        "native/cryptoki/device.cc",
+        "native/cryptoki/lock_file.cc",
+        "native/cryptoki/login.cc",
+        "native/cryptoki/module.cc",
+        "native/cryptoki/object_index.cc",
+        "native/cryptoki/refused_pins.cc",
+        "native/cryptoki/return_codes.cc",
+        "native/cryptoki/secure_bytes.cc",
+        "native/cryptoki/session.cc",
+        "native/cryptoki/thread.cc",
+        "native/cryptoki/token.cc",
+        "native/sha256/compress.cc",
+        "native/sha256/sha256.cc"
+      ],
+      "include_dirs": ["native"],
+      "defines": ["NAPI_VERSION=9", "NODE_ADDON_API_DISABLE_CPP_EXCEPTIONS", "NODE_ADDON_API_DISABLE_DEPRECATED"],
+      "cflags": ["-O2", "-fvisibility=hidden", "-fstack-protector-strong"],
+      # Headers that are not ours are system headers, so that our warnings need not be theirs.
+      "cflags_cc": [
+        "-std=c++20",
+        "-fno-exceptions",
+        "-fvisibility-inlines-hidden",
+        "-Wall",
+        "-Wextra",
+        "-Wconversion",
+        "-Wshadow",
+        "-Werror",
+        "<!@(node -p \"'-isystem' + path.resolve(require('node-addon-api').include_dir)\")"
+      ],
+      # The library stays mapped: a thread of the addon may be on its last instructions when a worker's environment
+      # ends and Node unloads its addons.
+      "ldflags": ["-Wl,-z,nodelete", "-Wl,-z,relro", "-Wl,-z,now"]
+    }
+  ]
+}

@@ -1,0 +1,51 @@
+// What `hsm_addon.node` exports; described in src/addon.ts.
+#include <napi.h>
+
+#include <chrono>
+#include <utility>
+
+#include "addon/environment.h"
+#include "addon/sha256_object.h"
+#include "addon/token_object.h"
+#include "addon/values.h"
+
+namespace hsm::addon {
+namespace {
+
+// listTokens(modulePath, limit in ms): Promise of the slots that hold a token.
+Napi::Value listTokensOf(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  auto path = stringArgument(env, info[0], "modulePath");
+  if (!path) return {};
+  const auto limit = integerArgument(env, info[1], "limit", 1, 3'600'000);
+  if (!limit) return {};
+  Environment* environment = Environment::of(env);
+  const auto channel = environment->channel();
+  const Channel::Pending pending = channel->expect(env);
+  if (pending.ticket == 0) return {};
+  const bool started = environment->startJob(
+      "hsm-list", [channel, ticket = pending.ticket, path = std::move(*path), limit = *limit] {
+        channel->post(ticket, listTokens(path, std::chrono::milliseconds(limit)));
+      });
+  if (!started) {
+    channel->reject(env, pending.ticket,
+                    Error::own(ErrorClass::Internal, "listTokens", "The system gives no more threads."));
+  }
+  return pending.promise;
+}
+
+Napi::Object init(Napi::Env env, Napi::Object exports) {
+  if (Environment::create(env) == nullptr) return exports;
+  exports.Set("Token", TokenObject::define(env));
+  exports.Set("Sha256", Sha256Object::define(env));
+  exports.Set("listTokens", Napi::Function::New<&listTokensOf>(env, "listTokens"));
+  exports.Set("sha256", Napi::Function::New<&sha256>(env, "sha256"));
+  exports.Set("hmacSha256", Napi::Function::New<&hmacSha256>(env, "hmacSha256"));
+  return exports;
+}
+
+}  // namespace
+
+NODE_API_MODULE(hsm_addon, init)
+
+}  // namespace hsm::addon

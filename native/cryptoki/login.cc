@@ -1,0 +1,63 @@
+#include "cryptoki/login.h"
+
+#include <string>
+
+namespace hsm {
+namespace {
+
+Error refusal(ErrorClass errorClass, const SlotDescription& token, const std::string& sentence) {
+  return Error::own(errorClass, "login", "Token " + token.serialNumber + ": " + sentence);
+}
+
+Status mayTry(const SlotDescription& token, std::span<const std::uint8_t> pin, const RefusedPins& refused,
+              bool allowFinalTry) {
+  if ((token.flags & CKF_TOKEN_INITIALIZED) == 0) {
+    return refusal(ErrorClass::Unsupported, token, "it is not initialised.");
+  }
+  if ((token.flags & CKF_USER_PIN_INITIALIZED) == 0) {
+    return refusal(ErrorClass::AuthFailed, token, "no user PIN has been set on it.");
+  }
+  if ((token.flags & CKF_USER_PIN_LOCKED) != 0) {
+    return refusal(ErrorClass::PinLocked, token, "its user PIN is locked; unlock it with the SO PIN.");
+  }
+  if ((token.flags & CKF_USER_PIN_FINAL_TRY) != 0 && !allowFinalTry) {
+    return refusal(ErrorClass::AuthFailed, token,
+                   "one try is left before its PIN locks, so no PIN is sent; allow the final try explicitly.");
+  }
+  if (pin.empty()) return refusal(ErrorClass::BadInput, token, "the PIN is empty.");
+  const bool limited = token.maxPinLength > 0 && token.minPinLength <= token.maxPinLength;
+  if (limited && (pin.size() < token.minPinLength || pin.size() > token.maxPinLength)) {
+    return refusal(ErrorClass::BadInput, token,
+                   "the PIN must have " + std::to_string(token.minPinLength) + " to " +
+                       std::to_string(token.maxPinLength) + " characters; it was not sent.");
+  }
+  if (refused.contains(pin)) {
+    const std::string remedy =
+        refused.path().empty() ? "." : "; give another, or remove " + refused.path() + " if the token's PIN changed.";
+    return refusal(ErrorClass::AuthFailed, token, "this PIN was refused before and is not sent again" + remedy);
+  }
+  return {};
+}
+
+}  // namespace
+
+Status logIn(Session& session, const SlotDescription& token, std::span<const std::uint8_t> pin, RefusedPins& refused,
+             bool allowFinalTry) {
+  if (Status may = mayTry(token, pin, refused, allowFinalTry); !may) return may;
+  const CK_RV rv = session.login(pin);
+  if (rv == CKR_OK || rv == CKR_USER_ALREADY_LOGGED_IN) {
+    // "Already logged in" is also what a library says whose card is gone: only the session's state decides.
+    if (Status state = session.check(); !state) return state;
+    if (rv == CKR_OK) refused.clear();
+    return {};
+  }
+  Error error = Error::call("C_Login", rv);
+  if (rv == CKR_PIN_INCORRECT || rv == CKR_PIN_INVALID) {
+    error.message = "Token " + token.serialNumber + " refused the PIN (" + returnCodeName(rv) +
+                    "); it is not sent again.";
+    if (Status remembered = refused.add(pin); !remembered) error.message += " " + remembered.error().message;
+  }
+  return error;
+}
+
+}  // namespace hsm

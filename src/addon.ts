@@ -1,0 +1,169 @@
+/**
+ * The native addon (native/addon, binding.gyp): the only file that loads it, and its types.
+ *
+ * Nothing crosses as a pointer: bytes are copied both ways, numbers are checked. Promises reject with a
+ * {@link NativeError} (a plain object); wrong argument types throw a TypeError at once. No call blocks the event
+ * loop or takes a thread of libuv's pool: each token has a thread of its own.
+ */
+import { createRequire } from "node:module";
+import { fileURLToPath } from "node:url";
+
+/** Why a call failed; `class` is one of HsmErrorClass (src/hsm/errors.ts). */
+export interface NativeError {
+  readonly class: string;
+  readonly operation: string;
+  /** One sentence; never holds a value or a PIN. */
+  readonly message: string;
+  readonly ckrName?: string;
+  readonly ckrCode?: number;
+}
+
+/** A slot that holds a token. */
+export interface NativeSlot {
+  /** CK_SLOT_ID; absent when it is too large for a JavaScript number. */
+  readonly slot?: number;
+  readonly slotDescription: string;
+  readonly serialNumber: string;
+  readonly label: string;
+  readonly manufacturer: string;
+  readonly model: string;
+  /** Description and version of the library. */
+  readonly library: string;
+  /** CK_TOKEN_INFO.flags (PKCS#11 2.40, 3.2). */
+  readonly flags: number;
+}
+
+/** The objects of a token in columns: a thousand cross in a tenth of a millisecond. */
+export interface NativeListing {
+  readonly ids: Float64Array;
+  /** An entry each: 1 private, 2 label unreadable, 4 application unreadable. */
+  readonly flags: Uint8Array;
+  /** Label, NUL, application, NUL of each; empty where unreadable. */
+  readonly names: string;
+  readonly otherObjects: number;
+  readonly version: number;
+}
+
+export interface NativeDeadlines {
+  /** Milliseconds, each; `read` is also for list and random. */
+  readonly open: number;
+  readonly read: number;
+  readonly write: number;
+  readonly refresh: number;
+  readonly close: number;
+}
+
+export interface NativeTokenOptions {
+  readonly modulePath: string;
+  /** Exactly one. */
+  readonly select: {
+    readonly serialNumber?: string | undefined;
+    readonly label?: string | undefined;
+    readonly slot?: number | undefined;
+  };
+  /** Copied into locked memory and wiped here, even when another option is wrong. */
+  readonly pin: Uint8Array;
+  /** True: refresh is C_Finalize, C_Initialize, login and scan. False: a scan. */
+  readonly refreshReinitializes: boolean;
+  readonly objectCapacity: number;
+  readonly maxValueLength: number;
+  /** Their last levels are made when absent. An empty one means: no lock; refused PINs are not kept. */
+  readonly lockDirectory: string;
+  readonly stateDirectory: string;
+  readonly allowFinalTry: boolean;
+  readonly deadlines: NativeDeadlines;
+  /** Requests that may wait at once. */
+  readonly queueLimit: number;
+}
+
+export type NativeOperation =
+  | {
+      readonly kind: "create";
+      readonly label: string;
+      readonly application: string;
+      readonly value: Uint8Array;
+    }
+  | { readonly kind: "destroy"; readonly id: number };
+
+export interface NativeApplied {
+  /** An operation each: id of what was created, `null` destroyed, `undefined` not tried, or why it failed. */
+  readonly outcomes: readonly (number | null | undefined | NativeError)[];
+  /** Of the index, afterwards; one more than before when this batch is all that changed it. */
+  readonly version: number;
+}
+
+/** A token on its own thread; requests are carried out one at a time, in the order of the calls. */
+export interface NativeToken {
+  /** First. A token whose open failed is closed. */
+  open(): Promise<{ readonly token: NativeSlot; readonly listing: NativeListing }>;
+  list(): Promise<NativeListing>;
+  /** An id each: the value, or why not. */
+  read(ids: readonly number[]): Promise<readonly (Uint8Array | NativeError)[]>;
+  apply(operations: readonly NativeOperation[]): Promise<NativeApplied>;
+  refresh(): Promise<NativeListing>;
+  random(length: number): Promise<Uint8Array>;
+  close(): Promise<void>;
+  /** Version of the index as of the last finished request. */
+  version(): number;
+  /** Names the request made last, for `withdraw`. */
+  ticket(): number;
+  /** Takes back a request that has not begun: its promise rejects, and true is returned. */
+  withdraw(ticket: number): boolean;
+}
+
+export type NativeEventListener = (
+  kind: "changed" | "gone" | "back" | "hung",
+  version: number,
+  text: string,
+) => void;
+
+/** Streaming SHA-256; after `digest` it stands at the beginning again. */
+export interface NativeSha256 {
+  update(data: Uint8Array): NativeSha256;
+  digest(): Uint8Array;
+}
+
+export interface Addon {
+  readonly Token: new (options: NativeTokenOptions, onEvent: NativeEventListener) => NativeToken;
+  readonly Sha256: new () => NativeSha256;
+  /** Slots with tokens; no login. Waits at most `limit` ms for the library when a token of it is in use. */
+  listTokens(modulePath: string, limit: number): Promise<readonly NativeSlot[]>;
+  sha256(data: Uint8Array): Uint8Array;
+  hmacSha256(key: Uint8Array, data: Uint8Array): Uint8Array;
+}
+
+// Both src/addon.ts and dist/addon.js lie one level below the package.
+const packageRoot = fileURLToPath(new URL("..", import.meta.url));
+const require = createRequire(import.meta.url);
+let loaded: Addon | undefined;
+
+/** Loads the addon on the first call: build/Release first, then prebuilds/ for this platform. */
+export function loadAddon(): Addon {
+  loaded ??= loadFrom(packageRoot);
+  return loaded;
+}
+
+/** As `loadAddon`, from a folder that holds `build/Release` or `prebuilds`. Throws an Error that names the remedy. */
+export function loadFrom(folder: string): Addon {
+  const find = require("node-gyp-build") as { path(folder: string): string };
+  let file: string;
+  try {
+    file = find.path(folder);
+  } catch (cause) {
+    throw new Error(
+      `There is no native addon for ${process.platform}-${process.arch} below ${folder}: ` +
+        "run `node scripts/setup.mjs` there, which builds it (it needs g++, make and python3).",
+      { cause },
+    );
+  }
+  try {
+    return require(file) as Addon;
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new Error(
+      `The native addon ${file} cannot be loaded (${reason}): remove the folder build and run ` +
+        `\`node scripts/setup.mjs\` with this Node (${process.version}, ${process.platform}-${process.arch}).`,
+      { cause },
+    );
+  }
+}
