@@ -138,7 +138,10 @@ export interface HsmClient {
   setPool(pool: PoolIdentity, options?: CallOptions): Promise<void>;
   list(options?: ListOptions): Promise<Listing>;
   read(path: string, options?: ReadOptions): Promise<ReadResult>;
-  /** One result a request, in order. Requests that wait together are proven together. */
+  /**
+   * One result a request, in order. Requests that wait together are proven together. A token without a pool takes
+   * no secret (`failed`, `BadInput`): call `setPool` first. A record of another pool fails with `Conflict`.
+   */
   write(requests: readonly WriteRequest[], options?: CallOptions): Promise<readonly WriteResult[]>;
   /** Newest first. */
   history(path: string, options?: CallOptions): Promise<readonly HistoryEntry[]>;

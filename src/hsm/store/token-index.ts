@@ -1,0 +1,265 @@
+/**
+ * The store's picture of its token: an immutable snapshot that is replaced in one step, so that a reader sees the
+ * token before a change or after it, and never nothing in between.
+ */
+
+import type { ListEntry, ListProblem } from "../client.ts";
+import { HsmError, isHsmError } from "../errors.ts";
+import { type ForeignMetadata, parseForeignMetadata } from "../record/foreign.ts";
+import { modelOf, type RecordGroup, type TokenModel } from "../record/model.ts";
+import { POOL_PATH, type SecretRecord } from "../record/record.ts";
+import { factOf, type RecordFact, type ResolvedPath, resolvePath, unknownGroups } from "../record/resolve.ts";
+import { type Verified, verifyGroup } from "../record/verify.ts";
+import type { ObjectToken, TokenListing } from "../token.ts";
+
+export interface Snapshot {
+  readonly model: TokenModel;
+  readonly paths: ReadonlyMap<string, ResolvedPath>;
+  /** Every path but `_pool`: records, and per-key objects where there is no record. Sorted. */
+  readonly entries: ReadonlyMap<string, ListEntry>;
+  readonly problems: readonly ListProblem[];
+  /** Opaque; equal ones mean equal listings. */
+  readonly version: string;
+  readonly leftovers: readonly number[];
+}
+
+/** Values are read by id; a failure of the device rejects, an object that is not there any more is left out. */
+export async function readValues(
+  token: ObjectToken,
+  ids: readonly number[],
+): Promise<Map<number, Uint8Array>> {
+  const values = new Map<number, Uint8Array>();
+  for (const outcome of await token.read(ids)) {
+    if ("value" in outcome) values.set(outcome.id, outcome.value);
+    else if (!isHsmError(outcome.error, "NotFound")) throw outcome.error;
+  }
+  return values;
+}
+
+export class TokenIndex {
+  readonly #token: ObjectToken;
+  readonly #instance: string;
+  readonly #onChange: (snapshot: Snapshot, paths: readonly string[]) => void;
+  readonly #facts = new Map<string, RecordFact>();
+  readonly #foreign = new Map<number, ForeignMetadata>();
+  /** Highest generation accepted at each path in this process. */
+  readonly #known = new Map<string, number>();
+  /** Leftovers, and in how many looks at the token each was seen. */
+  #seen = new Map<number, number>();
+  /** Paths of which something was found out since they were resolved. */
+  readonly #stale = new Set<string>();
+  #snapshot: Snapshot | undefined;
+  #changes = 0;
+
+  /** `instance` tells the versions of this process from those of others. */
+  constructor(
+    token: ObjectToken,
+    instance: string,
+    onChange: (snapshot: Snapshot, paths: readonly string[]) => void,
+  ) {
+    this.#token = token;
+    this.#instance = instance;
+    this.#onChange = onChange;
+  }
+
+  get snapshot(): Snapshot {
+    if (this.#snapshot === undefined)
+      throw new HsmError("Internal", "The index is not loaded.", { operation: "list" });
+    return this.#snapshot;
+  }
+
+  get facts(): ReadonlyMap<string, RecordFact> {
+    return this.#facts;
+  }
+
+  /**
+   * Takes a listing in. `looked`: the token itself was asked (opening, refresh), so that what is incomplete now
+   * counts as seen once more.
+   */
+  async absorb(listing: TokenListing, looked: boolean): Promise<Snapshot> {
+    const model = await this.#learned(listing);
+    const before = this.#snapshot;
+    const paths = new Map<string, ResolvedPath>();
+    for (const [path, objects] of model.paths) {
+      const old = before?.paths.get(path);
+      const same = old?.signature === objects.signature && !this.#stale.has(path);
+      const resolved = same ? old : resolvePath(objects, this.#facts, this.#known.get(path) ?? 0);
+      paths.set(path, resolved);
+      const generation = resolved.entry?.generation ?? 0;
+      if (generation > (this.#known.get(path) ?? 0)) this.#known.set(path, generation);
+    }
+    this.#stale.clear();
+    const leftovers = this.#leftovers(model, paths, looked);
+    const entries = this.#entries(model, paths);
+    const changed = before === undefined ? [] : changedPaths(before.entries, entries);
+    const problems = [...model.problems, ...Array.from(paths.values(), (p) => p.problems).flat()];
+    const same =
+      before !== undefined &&
+      changed.length === 0 &&
+      before.model.objectsUsed === model.objectsUsed &&
+      sameProblems(before.problems, problems);
+    if (!same) this.#changes += 1;
+    const snapshot = {
+      model,
+      paths,
+      entries,
+      problems,
+      leftovers,
+      version: `${this.#instance}.${this.#changes}`,
+    };
+    this.#snapshot = snapshot;
+    this.#prune(model);
+    if (changed.length > 0) this.#onChange(snapshot, changed);
+    return snapshot;
+  }
+
+  /** Each round either knows more of the records that are there, or finds them gone. */
+  async #learned(listing: TokenListing): Promise<TokenModel> {
+    let model = modelOf(listing);
+    for (;;) {
+      const newer = await this.#learn(model);
+      if (newer === undefined) return model;
+      model = modelOf(newer);
+    }
+  }
+
+  /** What was found out by reading: the record's clock, or that it is damaged. Takes effect with the next absorb. */
+  note(group: RecordGroup, verified: Verified): void {
+    this.#facts.set(group.key, factFrom(group, verified));
+    this.#stale.add(group.path);
+  }
+
+  /**
+   * Reads and notes the records of which nothing is known yet. A record counts as damaged only when a fresh look at
+   * the token shows it damaged again: a card that is pulled returns half a value with CKR_OK. The listing of that
+   * second look is returned; the caller goes on with it.
+   */
+  async learnGroups(groups: readonly RecordGroup[]): Promise<TokenListing | undefined> {
+    const unknown = groups.filter((group) => group.complete && factOf(group, this.#facts) === undefined);
+    const suspects = await this.#readAndNote(unknown);
+    if (suspects.length === 0) return undefined;
+    const listing = await this.#token.refresh();
+    const there = new Set(listing.objects.map(({ id }) => id));
+    const still = suspects
+      .map(({ group }) => group)
+      .filter((group) => group.ids.every((id) => there.has(id)));
+    for (const { group, verdict } of await this.#readAndNote(still)) this.note(group, verdict);
+    return listing;
+  }
+
+  /** A record that did not verify where nobody would expect it: looks at the token anew. */
+  async suspect(group: RecordGroup): Promise<TokenListing> {
+    this.#facts.delete(group.key);
+    this.#stale.add(group.path);
+    return (await this.learnGroups([group])) ?? this.#token.list();
+  }
+
+  /** Notes the groups that verify, and returns the others. */
+  async #readAndNote(groups: readonly RecordGroup[]): Promise<{ group: RecordGroup; verdict: Verified }[]> {
+    if (groups.length === 0) return [];
+    const ids = groups.flatMap((group) => [...group.ids]);
+    const values = await readValues(this.#token, ids);
+    const suspects: { group: RecordGroup; verdict: Verified }[] = [];
+    for (const group of groups) {
+      const verdict = verifyGroup(group, (id) => values.get(id));
+      if (verdict.valid) this.note(group, verdict);
+      else suspects.push({ group, verdict });
+    }
+    return suspects;
+  }
+
+  async #learn(model: TokenModel): Promise<TokenListing | undefined> {
+    const groups = Array.from(model.paths.values(), (objects) => unknownGroups(objects, this.#facts)).flat();
+    const newer = await this.learnGroups(groups);
+    if (newer !== undefined) return newer;
+    const metadata = Array.from(model.foreign.secrets.values(), (secret) => secret.metadata).filter(
+      (id): id is number => id !== undefined && !this.#foreign.has(id),
+    );
+    if (metadata.length === 0) return undefined;
+    const values = await readValues(this.#token, metadata);
+    for (const id of metadata) this.#foreign.set(id, parseForeignMetadata(values.get(id)));
+    return undefined;
+  }
+
+  foreignMetadata(id: number | undefined): ForeignMetadata {
+    return (id === undefined ? undefined : this.#foreign.get(id)) ?? parseForeignMetadata(undefined);
+  }
+
+  /** True when something incomplete was seen once: a second look would let it be swept. */
+  get hasUnconfirmedLeftovers(): boolean {
+    return [...this.#seen.values()].some((times) => times < 2);
+  }
+
+  #leftovers(model: TokenModel, paths: ReadonlyMap<string, ResolvedPath>, looked: boolean): number[] {
+    const seen = new Map<number, number>();
+    const add = (id: number) => seen.set(id, (this.#seen.get(id) ?? 0) + (looked ? 1 : 0));
+    for (const path of paths.values()) {
+      for (const group of path.incomplete) group.ids.forEach(add);
+      for (const group of [path.served, ...path.conflicts, ...path.history]) {
+        if (group === undefined || group.ids.length === group.count) continue;
+        const fact = this.#facts.get(group.key);
+        if (fact?.valid !== true || !fact.ids.every((id) => model.ids.has(id))) continue;
+        for (const id of group.ids) if (!fact.ids.includes(id)) add(id);
+      }
+    }
+    this.#seen = seen;
+    return [...seen].filter(([, times]) => times >= 2).map(([id]) => id);
+  }
+
+  #entries(model: TokenModel, paths: ReadonlyMap<string, ResolvedPath>): Map<string, ListEntry> {
+    const entries: ListEntry[] = [];
+    for (const { path, entry } of paths.values())
+      if (entry !== undefined && path !== POOL_PATH) entries.push(entry);
+    for (const secret of model.foreign.secrets.values()) {
+      if (paths.get(secret.path)?.entry !== undefined) continue;
+      entries.push({
+        path: secret.path,
+        kind: "foreign",
+        generation: 0,
+        digest: "",
+        state: this.foreignMetadata(secret.metadata).deleted ? "dead" : "live",
+        objects: secret.objects,
+        records: 0,
+        conflict: false,
+      });
+    }
+    entries.sort((a, b) => (a.path < b.path ? -1 : 1));
+    return new Map(entries.map((entry) => [entry.path, entry]));
+  }
+
+  /** Facts of records that are gone are of no use; a listing that shows them again costs one read. */
+  #prune(model: TokenModel): void {
+    const keys = new Set<string>();
+    for (const { groups } of model.paths.values()) for (const { key } of groups) keys.add(key);
+    for (const key of this.#facts.keys()) if (!keys.has(key)) this.#facts.delete(key);
+    for (const id of this.#foreign.keys()) if (!model.ids.has(id)) this.#foreign.delete(id);
+  }
+}
+
+function factFrom(group: RecordGroup, verified: Verified): RecordFact {
+  if (!verified.valid) {
+    return { valid: false, reason: verified.reason, message: verified.message, ids: group.ids };
+  }
+  const { dot, clock, time, writer }: SecretRecord = verified.record;
+  return { valid: true, dot, clock, time, writer, ids: verified.ids };
+}
+
+function changedPaths(
+  before: ReadonlyMap<string, ListEntry>,
+  after: ReadonlyMap<string, ListEntry>,
+): string[] {
+  const paths: string[] = [];
+  for (const [path, entry] of after) if (!sameEntry(before.get(path), entry)) paths.push(path);
+  for (const path of before.keys()) if (!after.has(path)) paths.push(path);
+  return paths;
+}
+
+function sameEntry(a: ListEntry | undefined, b: ListEntry): boolean {
+  if (a === b) return true;
+  if (a === undefined) return false;
+  return (Object.keys(b) as (keyof ListEntry)[]).every((field) => a[field] === b[field]);
+}
+
+function sameProblems(a: readonly ListProblem[], b: readonly ListProblem[]): boolean {
+  return a.length === b.length && a.every((p, i) => p.label === b[i]?.label && p.message === b[i]?.message);
+}
