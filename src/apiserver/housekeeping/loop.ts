@@ -1,0 +1,46 @@
+/** Work that waits for its turn after the event that caused it: by key, once, in order, retried later when not done. */
+
+export interface LoopOptions {
+  /** Does the work of a key; answers false to be called again after a while. */
+  readonly work: (key: string) => boolean;
+  readonly retryMs: number;
+  /** Wait before the first try, so that who caused the event sees its effect first. */
+  readonly delayMs: number;
+  readonly onError: (error: unknown) => void;
+}
+
+export class Loop {
+  readonly #options: LoopOptions;
+  readonly #waiting = new Map<string, NodeJS.Timeout>();
+  #closed = false;
+
+  constructor(options: LoopOptions) {
+    this.#options = options;
+  }
+
+  add(key: string, delayMs = this.#options.delayMs): void {
+    if (this.#closed || this.#waiting.has(key)) return;
+    this.#waiting.set(
+      key,
+      setTimeout(() => this.#run(key), delayMs),
+    );
+  }
+
+  close(): void {
+    this.#closed = true;
+    for (const timer of this.#waiting.values()) clearTimeout(timer);
+    this.#waiting.clear();
+  }
+
+  #run(key: string): void {
+    this.#waiting.delete(key);
+    let done = true;
+    try {
+      done = this.#options.work(key);
+    } catch (error) {
+      this.#options.onError(error);
+      done = false;
+    }
+    if (!done) this.add(key, this.#options.retryMs);
+  }
+}

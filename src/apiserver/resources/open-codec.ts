@@ -1,0 +1,44 @@
+/** The shape of kinds for which no schema is at hand: metadata is checked, the rest is taken as it comes. */
+
+import { copyJson, isJsonObject, type JsonObject, type KubeObject } from "../object.ts";
+import { badRequest } from "../status/status.ts";
+import type { Codec } from "./definition.ts";
+
+export const OBJECT_META_FIELDS: ReadonlySet<string> = new Set([
+  "name",
+  "generateName",
+  "namespace",
+  "uid",
+  "resourceVersion",
+  "generation",
+  "creationTimestamp",
+  "deletionTimestamp",
+  "deletionGracePeriodSeconds",
+  "labels",
+  "annotations",
+  "finalizers",
+  "ownerReferences",
+  "managedFields",
+  "selfLink",
+]);
+
+export function openCodec(kind: string, apiVersion: string): Codec {
+  return {
+    decode(body: JsonObject) {
+      const copy = copyJson(body);
+      const given = copy["metadata"];
+      if (given !== undefined && given !== null && !isJsonObject(given)) {
+        throw badRequest(`${kind} cannot be handled: metadata must be an object`);
+      }
+      const unknown: string[] = [];
+      const metadata: JsonObject = {};
+      for (const [key, value] of Object.entries(given ?? {})) {
+        if (!OBJECT_META_FIELDS.has(key)) unknown.push(`metadata.${key}`);
+        else if (value !== null) metadata[key] = value;
+      }
+      return { object: { ...copy, kind, apiVersion, metadata } as KubeObject, unknown };
+    },
+    applyDefaults() {},
+    validate: () => ({ causes: [], warnings: [] }),
+  };
+}

@@ -1,0 +1,148 @@
+/** The embedded Kubernetes API server: everything put together behind one HTTPS port. */
+
+import { createServer } from "node:https";
+import type { AddressInfo } from "node:net";
+import { join } from "node:path";
+import { stringify } from "yaml";
+import { Authenticator } from "./auth/authenticator.ts";
+import { ServiceAccountTokens } from "./auth/service-account-tokens.ts";
+import { TokenTable } from "./auth/tokens.ts";
+import { Discovery } from "./catalog/discovery.ts";
+import { openCredentials } from "./credentials.ts";
+import { bootstrap } from "./housekeeping/bootstrap.ts";
+import { startControllers } from "./housekeeping/controllers.ts";
+import { createHandler } from "./http/handler.ts";
+import { builtinResources } from "./resources/builtin.ts";
+import { groupVersion } from "./resources/definition.ts";
+import { openCodec } from "./resources/open-codec.ts";
+import { Registry } from "./resources/registry.ts";
+import { Store } from "./storage/store.ts";
+import type { Core } from "./verbs/core.ts";
+
+export interface ApiServerOptions {
+  /** Where objects, certificates and tokens are kept; without it, in memory only. */
+  readonly dataDir?: string | undefined;
+  readonly listen: { readonly host: string; readonly port: number };
+  /** Enforce RBAC. Without it, every known user may do everything. */
+  readonly rbac?: boolean | undefined;
+  /** Milliseconds since 1970. */
+  readonly now?: (() => number) | undefined;
+  /** Told about failures inside the server; the default writes them to standard error. */
+  readonly onError?: ((error: unknown) => void) | undefined;
+}
+
+export interface ApiServer {
+  /** e.g. `https://127.0.0.1:41233` */
+  readonly url: string;
+  /** PEM text of the authority that signed the server's certificate. */
+  readonly caCertificate: string;
+  /** Token of `admin`, a member of system:masters. */
+  readonly adminToken: string;
+  /** A token for this user; the same one each time. */
+  tokenFor(user: string, groups?: readonly string[]): string;
+  /** A kubeconfig (YAML) for the admin, or for this user. */
+  kubeconfig(user?: { readonly name: string; readonly groups?: readonly string[] }): string;
+  /** Forgets past events, as a compaction of etcd does: watches and lists of the past answer 410. */
+  forgetHistory(): void;
+  close(): Promise<void>;
+}
+
+const MASTERS = ["system:masters"];
+
+export async function createApiServer(options: ApiServerOptions): Promise<ApiServer> {
+  const now = options.now ?? Date.now;
+  const onError = options.onError ?? ((error: unknown) => console.error("API server:", error));
+  const { dataDir } = options;
+  const credentials = openCredentials(dataDir, options.listen.host, new Date(now()));
+  const store = new Store({ path: dataDir === undefined ? undefined : join(dataDir, "objects.log") });
+  const registry = new Registry(
+    builtinResources((group, version, kind) => openCodec(kind, groupVersion({ group, version }))),
+  );
+  const core: Core = { store, registry, now, admissions: [] };
+  const certificate = credentials.certificates.authority.certificate;
+  bootstrap(core);
+  const stopControllers = startControllers({ core, certificate, onError });
+
+  const tokens = new TokenTable(credentials.tokens, (all) => credentials.keepTokens(all));
+  const accounts = new ServiceAccountTokens(store, now, credentials.signingKey, (pem) =>
+    credentials.keepSigningKey(pem),
+  );
+  const authenticator = new Authenticator(tokens, accounts);
+  const streams = new Set<() => void>();
+  let address = "";
+  const discovery = new Discovery(registry, () => address, []);
+  const handler = createHandler({
+    core,
+    authenticator,
+    discovery,
+    rbac: options.rbac ?? false,
+    onError,
+    streams,
+  });
+  const server = createServer(
+    {
+      key: credentials.certificates.server.key,
+      cert: credentials.certificates.server.certificate,
+      minVersion: "TLSv1.2",
+      ALPNProtocols: ["http/1.1"],
+      keepAlive: true,
+      noDelay: true,
+    },
+    handler,
+  );
+  server.keepAliveTimeout = 120_000;
+  server.requestTimeout = 0;
+  server.on("tlsClientError", () => {}); // A client that does not trust us has said so already.
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(options.listen.port, options.listen.host, () => {
+      server.off("error", reject);
+      resolve();
+    });
+  });
+  const { port } = server.address() as AddressInfo;
+  const host = options.listen.host.includes(":") ? `[${options.listen.host}]` : options.listen.host;
+  address = `${host}:${port}`;
+  const url = `https://${address}`;
+  const adminToken = tokens.tokenFor("admin", MASTERS);
+
+  return {
+    url,
+    caCertificate: certificate,
+    adminToken,
+    tokenFor: (user, groups = []) => tokens.tokenFor(user, groups),
+    kubeconfig: (user) =>
+      kubeconfig(
+        url,
+        certificate,
+        user?.name ?? "admin",
+        user === undefined ? adminToken : tokens.tokenFor(user.name, user.groups ?? []),
+      ),
+    forgetHistory: () => store.forgetHistory(),
+    close: async () => {
+      stopControllers();
+      for (const end of [...streams]) end();
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      server.closeIdleConnections();
+      server.closeAllConnections();
+      await closed;
+      store.close();
+    },
+  };
+}
+
+function kubeconfig(url: string, certificate: string, user: string, token: string): string {
+  return stringify({
+    apiVersion: "v1",
+    kind: "Config",
+    clusters: [
+      {
+        name: "embedded",
+        cluster: { server: url, "certificate-authority-data": Buffer.from(certificate).toString("base64") },
+      },
+    ],
+    users: [{ name: user, user: { token } }],
+    contexts: [{ name: "embedded", context: { cluster: "embedded", user } }],
+    "current-context": "embedded",
+  });
+}

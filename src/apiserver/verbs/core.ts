@@ -1,0 +1,79 @@
+/** What the verbs share: the store, the resources, the clock, and hooks that other parts hang in. */
+
+import { randomBytes, randomUUID } from "node:crypto";
+import type { KubeObject } from "../object.ts";
+import { type ResourceDefinition, type RuleContext, storageKey } from "../resources/definition.ts";
+import type { Registry } from "../resources/registry.ts";
+import type { Entry, Store } from "../storage/store.ts";
+
+/** Who asks. */
+export interface User {
+  readonly name: string;
+  readonly uid?: string;
+  readonly groups: readonly string[];
+  readonly extra?: Readonly<Record<string, readonly string[]>>;
+}
+
+/** Checks before a write is accepted; throws an ApiError to refuse it. */
+export type Admission = (attempt: {
+  readonly definition: ResourceDefinition;
+  readonly operation: "create" | "update";
+  readonly user: User;
+  readonly object: KubeObject;
+  readonly old: KubeObject | undefined;
+}) => void;
+
+export interface Core {
+  readonly store: Store;
+  readonly registry: Registry;
+  readonly now: () => number;
+  readonly admissions: readonly Admission[];
+}
+
+/** RFC 3339 with whole seconds, as metadata times are written. */
+export function timestamp(now: number): string {
+  return `${new Date(now).toISOString().slice(0, 19)}Z`;
+}
+
+export function newUid(): string {
+  return randomUUID();
+}
+
+const SUFFIX_ALPHABET = "bcdfghjklmnpqrstvwxz2456789";
+const SUFFIX_LENGTH = 5;
+const MAX_GENERATED_BASE = 63 - SUFFIX_LENGTH;
+
+/** `prefix` and five random letters, cut to what a name may hold. */
+export function generateName(prefix: string): string {
+  const base = prefix.slice(0, MAX_GENERATED_BASE);
+  let suffix = "";
+  // 27 letters: bytes from 243 on would favour some of them.
+  while (suffix.length < SUFFIX_LENGTH) {
+    for (const byte of randomBytes(SUFFIX_LENGTH)) {
+      if (byte < 243 && suffix.length < SUFFIX_LENGTH) suffix += SUFFIX_ALPHABET.charAt(byte % 27);
+    }
+  }
+  return base + suffix;
+}
+
+export function ruleContext(core: Core, namespace: string): RuleContext {
+  return {
+    namespace,
+    now: timestamp(core.now()),
+    find: (storage, key) => core.store.get(storage, key)?.object,
+  };
+}
+
+export function find(
+  core: Core,
+  definition: ResourceDefinition,
+  namespace: string,
+  name: string,
+): Entry | undefined {
+  return core.store.get(definition.storage, storageKey(definition, namespace, name));
+}
+
+/** The object in the version in which this resource serves it. */
+export function served(definition: ResourceDefinition, object: KubeObject): KubeObject {
+  return definition.convert === undefined ? object : definition.convert.fromStored(object);
+}
