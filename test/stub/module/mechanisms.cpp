@@ -1,0 +1,84 @@
+// The mechanisms that OpenSC lists for this card, as recorded.
+#include "mechanisms.h"
+
+namespace stub {
+namespace {
+
+constexpr Mechanism k23[] = {
+    {CKM_SHA_1, {0, 0, 0x400}},
+    {CKM_SHA224, {0, 0, 0x400}},
+    {CKM_SHA256, {0, 0, 0x400}},
+    {CKM_SHA384, {0, 0, 0x400}},
+    {CKM_SHA512, {0, 0, 0x400}},
+    {CKM_MD5, {0, 0, 0x400}},
+    {CKM_RIPEMD160, {0, 0, 0x400}},
+    {CKM_GOSTR3411, {0, 0, 0x400}},
+    {CKM_ECDSA, {192, 521, 0x1d02801}},
+    {CKM_ECDSA_SHA384, {192, 521, 0x2800}},
+    {CKM_ECDSA_SHA512, {192, 521, 0x2800}},
+    {CKM_ECDSA_SHA1, {192, 521, 0x1d02801}},
+    {CKM_ECDSA_SHA224, {192, 521, 0x1d02801}},
+    {CKM_ECDSA_SHA256, {192, 521, 0x1d02801}},
+    {CKM_ECDH1_COFACTOR_DERIVE, {192, 521, 0x1d80001}},
+    {CKM_ECDH1_DERIVE, {192, 521, 0x1d80001}},
+    {CKM_ECDSA_KEY_PAIR_GEN, {192, 521, 0x1d10001}},
+    {CKM_RSA_X_509, {1024, 4096, 0x2a01}},
+    {CKM_RSA_PKCS, {1024, 4096, 0x2a01}},
+    {CKM_SHA1_RSA_PKCS, {1024, 4096, 0x2800}},
+    {CKM_SHA224_RSA_PKCS, {1024, 4096, 0x2800}},
+    {CKM_SHA256_RSA_PKCS, {1024, 4096, 0x2800}},
+    {CKM_SHA384_RSA_PKCS, {1024, 4096, 0x2800}},
+    {CKM_SHA512_RSA_PKCS, {1024, 4096, 0x2800}},
+    {CKM_MD5_RSA_PKCS, {1024, 4096, 0x2800}},
+    {CKM_RIPEMD160_RSA_PKCS, {1024, 4096, 0x2800}},
+    {CKM_RSA_PKCS_PSS, {1024, 4096, 0x2801}},
+    {CKM_SHA1_RSA_PKCS_PSS, {1024, 4096, 0x2800}},
+    {CKM_SHA224_RSA_PKCS_PSS, {1024, 4096, 0x2800}},
+    {CKM_SHA256_RSA_PKCS_PSS, {1024, 4096, 0x2800}},
+    {CKM_SHA384_RSA_PKCS_PSS, {1024, 4096, 0x2800}},
+    {CKM_SHA512_RSA_PKCS_PSS, {1024, 4096, 0x2800}},
+    {CKM_RSA_PKCS_OAEP, {1024, 4096, 0x201}},
+    {CKM_RSA_PKCS_KEY_PAIR_GEN, {1024, 4096, 0x10000}},
+};
+
+constexpr Mechanism k27[] = {
+    {CKM_SHA_1, {0, 0, 0x400}},
+    {CKM_SHA224, {0, 0, 0x400}},
+    {CKM_SHA256, {0, 0, 0x400}},
+    {CKM_SHA384, {0, 0, 0x400}},
+    {CKM_SHA512, {0, 0, 0x400}},
+    {CKM_MD5, {0, 0, 0x400}},
+    {CKM_RIPEMD160, {0, 0, 0x400}},
+    {CKM_GOSTR3411, {0, 0, 0x400}},
+    {CKM_ECDSA, {192, 521, 0x1d02801}},
+    {CKM_ECDSA_SHA1, {192, 521, 0x1d02801}},
+    {CKM_ECDSA_SHA224, {192, 521, 0x1d02801}},
+    {CKM_ECDSA_SHA256, {192, 521, 0x1d02801}},
+    {CKM_ECDSA_SHA384, {192, 521, 0x1d02801}},
+    {CKM_ECDSA_SHA512, {192, 521, 0x1d02801}},
+    {CKM_ECDH1_COFACTOR_DERIVE, {192, 521, 0x1d80001}},
+    {CKM_ECDH1_DERIVE, {192, 521, 0x1d80001}},
+    {CKM_ECDSA_KEY_PAIR_GEN, {192, 521, 0x1d10001}},
+    {CKM_RSA_X_509, {1024, 4096, 0x2a01}},
+    {CKM_RSA_PKCS, {1024, 4096, 0x2a01}},
+    {CKM_SHA1_RSA_PKCS, {1024, 4096, 0x2800}},
+    {CKM_SHA256_RSA_PKCS, {1024, 4096, 0x2800}},
+    {CKM_SHA384_RSA_PKCS, {1024, 4096, 0x2800}},
+    {CKM_SHA512_RSA_PKCS, {1024, 4096, 0x2800}},
+    {CKM_RSA_PKCS_PSS, {1024, 4096, 0x2801}},
+    {CKM_SHA1_RSA_PKCS_PSS, {1024, 4096, 0x2800}},
+    {CKM_SHA256_RSA_PKCS_PSS, {1024, 4096, 0x2800}},
+    {CKM_SHA384_RSA_PKCS_PSS, {1024, 4096, 0x2800}},
+    {CKM_SHA512_RSA_PKCS_PSS, {1024, 4096, 0x2800}},
+    {CKM_RSA_PKCS_OAEP, {1024, 4096, 0x201}},
+    {CKM_RSA_PKCS_KEY_PAIR_GEN, {1024, 4096, 0x10001}},
+};
+
+}  // namespace
+
+std::span<const Mechanism> mechanismsOf(const Profile& profile) {
+  if (profile.opensc == 23) return k23;
+  return k27;
+}
+
+}  // namespace stub
