@@ -25,6 +25,8 @@ export interface ApiServerOptions {
   readonly listen: { readonly host: string; readonly port: number };
   /** Enforce RBAC. Without it, every known user may do everything. */
   readonly rbac?: boolean | undefined;
+  /** Requests without a token are the user system:anonymous (default) or refused with 401. */
+  readonly anonymous?: boolean | undefined;
   /** Milliseconds since 1970. */
   readonly now?: (() => number) | undefined;
   /** Told about failures inside the server; the default writes them to standard error. */
@@ -42,8 +44,8 @@ export interface ApiServer {
   tokenFor(user: string, groups?: readonly string[]): string;
   /** A kubeconfig (YAML) for the admin, or for this user. */
   kubeconfig(user?: { readonly name: string; readonly groups?: readonly string[] }): string;
-  /** Forgets past events, as a compaction of etcd does: watches and lists of the past answer 410. */
-  forgetHistory(): void;
+  /** Forgets past events, as a compaction of etcd does (watches and lists of the past answer 410), and rewrites the log. */
+  compact(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -67,7 +69,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
   const accounts = new ServiceAccountTokens(store, now, credentials.signingKey, (pem) =>
     credentials.keepSigningKey(pem),
   );
-  const authenticator = new Authenticator(tokens, accounts);
+  const authenticator = new Authenticator(tokens, accounts, options.anonymous ?? true);
   const streams = new Set<() => void>();
   let address = "";
   const discovery = new Discovery(registry, () => address, []);
@@ -118,7 +120,10 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
         user?.name ?? "admin",
         user === undefined ? adminToken : tokens.tokenFor(user.name, user.groups ?? []),
       ),
-    forgetHistory: () => store.forgetHistory(),
+    compact: async () => {
+      store.forgetHistory();
+      store.compact();
+    },
     close: async () => {
       stopControllers();
       for (const end of [...streams]) end();

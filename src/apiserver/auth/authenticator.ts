@@ -18,15 +18,21 @@ export class Authenticator {
   readonly #tokens: TokenTable;
   readonly #accounts: ServiceAccountTokens;
 
-  constructor(tokens: TokenTable, accounts: ServiceAccountTokens) {
+  readonly #anonymous: boolean;
+
+  constructor(tokens: TokenTable, accounts: ServiceAccountTokens, anonymous: boolean) {
+    this.#anonymous = anonymous;
     this.#tokens = tokens;
     this.#accounts = accounts;
   }
 
-  /** @throws ApiError 401 when there is a token and it is not good. */
+  /** @throws ApiError 401 when the token is not good, or there is none and there must be. */
   async authenticate(headers: IncomingHttpHeaders): Promise<User> {
     const token = bearerToken(headers.authorization);
-    if (token === undefined) return ANONYMOUS;
+    if (token === undefined) {
+      if (!this.#anonymous) throw unauthorized();
+      return ANONYMOUS;
+    }
     const { user } = await this.check(token, []);
     if (user === undefined) throw unauthorized();
     return user;
