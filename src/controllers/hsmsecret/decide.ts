@@ -7,6 +7,7 @@ import { carries, marksFor } from "./ownership.ts";
 import { done, isOwned, mark, secretFromToken, seen, tokenFromSecret } from "./steps.ts";
 import { act, fail, type Verdict, wait } from "./verdict.ts";
 import type { PresentSecret, PresentToken, View } from "./view.ts";
+import { isOtherPool } from "./views.ts";
 
 export function decide(view: View): Verdict {
   const { facts } = view;
@@ -53,8 +54,7 @@ function refuse(view: View, secret: PresentSecret): Verdict | undefined {
  */
 function agreement(view: View, token: PresentToken, secret: PresentSecret): Verdict | undefined {
   const { facts, base, mapped } = view;
-  const otherPool = base !== undefined && base.pool !== token.pool && view.resolve === undefined;
-  if (otherPool) return undefined;
+  if (isOtherPool(token, base) && view.resolve === undefined) return undefined;
   const sides = view.tokenRelation === "same" && view.secretRelation === "same";
   // A listing proves the token's side; the mapping of keys may have changed with the spec.
   const specSeen =
@@ -214,10 +214,9 @@ function both(message: string): Extract<Verdict, { kind: "conflict" }> {
 
 function replaced(view: View, token: PresentToken): Extract<Verdict, { kind: "conflict" }> {
   const { base } = view;
-  const why =
-    base !== undefined && base.pool !== token.pool
-      ? "belongs to another pool of devices"
-      : `holds generation ${token.generation}, which does not descend from generation ${base?.generation ?? 0} that was synced last`;
+  const why = isOtherPool(token, base)
+    ? "belongs to another pool of devices"
+    : `holds generation ${token.generation}, which does not descend from generation ${base?.generation ?? 0} that was synced last`;
   return {
     kind: "conflict",
     reason: "TokenReplaced",

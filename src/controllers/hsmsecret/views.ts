@@ -14,13 +14,18 @@ export type TokenRelation = "same" | "advanced" | "replaced" | "unknown" | "unre
 
 type Present = Extract<TokenFacts, { state: "present" }>;
 
+/** A token gets its pool with its first write: until then there is no other pool to be confused with. */
+export function isOtherPool(token: { readonly pool: string }, base: Base | undefined): boolean {
+  return base !== undefined && base.pool !== "" && base.pool !== token.pool;
+}
+
 export function tokenRelation(
   token: Present,
   base: Base | undefined,
   mappedChecksum: string | undefined,
 ): TokenRelation {
   if (base === undefined) return "unknown";
-  if (token.pool !== base.pool) return "replaced";
+  if (isOtherPool(token, base)) return "replaced";
   if (token.kind === "foreign") {
     // Objects of other programs have no generation and no ancestry: their content is all there is.
     if (base.generation > 0) return "replaced";
