@@ -13,8 +13,7 @@ import { bootstrap } from "./housekeeping/bootstrap.ts";
 import { startControllers } from "./housekeeping/controllers.ts";
 import { createHandler } from "./http/handler.ts";
 import { builtinResources } from "./resources/builtin.ts";
-import { groupVersion } from "./resources/definition.ts";
-import { openCodec } from "./resources/open-codec.ts";
+import { builtinCodec } from "./resources/builtin-codec.ts";
 import { Registry } from "./resources/registry.ts";
 import { Store } from "./storage/store.ts";
 import type { Core } from "./verbs/core.ts";
@@ -44,6 +43,8 @@ export interface ApiServer {
   tokenFor(user: string, groups?: readonly string[]): string;
   /** A kubeconfig (YAML) for the admin, or for this user. */
   kubeconfig(user?: { readonly name: string; readonly groups?: readonly string[] }): string;
+  /** Forgets past events: watches and lists of the past answer 410. */
+  forgetHistory(): void;
   /** Forgets past events, as a compaction of etcd does (watches and lists of the past answer 410), and rewrites the log. */
   compact(): Promise<void>;
   close(): Promise<void>;
@@ -57,9 +58,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
   const { dataDir } = options;
   const credentials = openCredentials(dataDir, options.listen.host, new Date(now()));
   const store = new Store({ path: dataDir === undefined ? undefined : join(dataDir, "objects.log") });
-  const registry = new Registry(
-    builtinResources((group, version, kind) => openCodec(kind, groupVersion({ group, version }))),
-  );
+  const registry = new Registry(builtinResources(builtinCodec));
   const core: Core = { store, registry, now, admissions: [] };
   const certificate = credentials.certificates.authority.certificate;
   bootstrap(core);
@@ -120,6 +119,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
         user?.name ?? "admin",
         user === undefined ? adminToken : tokens.tokenFor(user.name, user.groups ?? []),
       ),
+    forgetHistory: () => store.forgetHistory(),
     compact: async () => {
       store.forgetHistory();
       store.compact();

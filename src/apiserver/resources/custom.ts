@@ -2,9 +2,8 @@
 
 import { subdomainErrors } from "../kinds/names.ts";
 import { child, isJsonObject, type JsonObject, type KubeObject } from "../object.ts";
-import { applyDefaults } from "../schema/defaults.ts";
-import { pruneUnknown } from "../schema/prune.ts";
 import { asSchema, type Schema } from "../schema/schema.ts";
+import { StructuralSchema } from "../schema/structural.ts";
 import { METADATA_FIELDS, type SelectableFields } from "../selectors/fields.ts";
 import { customTable } from "../table/custom.ts";
 import type { Codec, KindRules, ResourceDefinition, SubresourceDefinition } from "./definition.ts";
@@ -80,16 +79,15 @@ function selectableFields(version: JsonObject): SelectableFields {
 
 function customCodec(kind: string, apiVersion: string, schema: Schema): Codec {
   const open = openCodec(kind, apiVersion);
+  const structural = new StructuralSchema(schema);
   return {
     schema,
     decode(body) {
       const { object, unknown } = open.decode(body);
-      // The order of Kubernetes: fields of the object by path, those of metadata among them.
-      const pruned = pruneUnknown(object, schema, true);
-      return { object, unknown: [...unknown, ...pruned].sort() };
+      return { object, unknown: [...unknown, ...structural.prune(object)].sort() };
     },
-    applyDefaults: (object) => applyDefaults(object, schema),
-    validate: () => ({ causes: [], warnings: [] }),
+    applyDefaults: (object) => structural.applyDefaults(object),
+    validate: (object, old, part) => structural.validate(object, old, part),
   };
 }
 

@@ -18,8 +18,8 @@ export interface Codec {
   decode(body: JsonObject): { object: KubeObject; unknown: string[] };
   /** Sets the defaults of the schema in place. */
   applyDefaults(object: KubeObject): void;
-  /** Violations of the schema; `old` allows what was wrong before (ratcheting). */
-  validate(object: KubeObject, old?: KubeObject): { causes: Cause[]; warnings: string[] };
+  /** Violations of the schema; `old` allows what was wrong before, `part` looks at the status only. */
+  validate(object: KubeObject, old?: KubeObject, part?: "status"): { causes: Cause[]; warnings: string[] };
 }
 
 /** What a rule may ask of the rest of the server. */

@@ -125,7 +125,11 @@ export function update(
   for (const admit of core.admissions) {
     admit({ definition, operation: "update", user: context.user, object, old });
   }
-  const schema = definition.codec.validate(object, old);
+  const schema = definition.codec.validate(
+    object,
+    old,
+    target.subresource === "status" ? "status" : undefined,
+  );
   const causes = [
     ...metadataUpdateErrors(definition, object, old),
     ...(definition.rules.validate?.(object, old) ?? []),

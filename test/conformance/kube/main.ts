@@ -40,7 +40,9 @@ export async function replayFile(file: string, only?: string): Promise<ExchangeR
 async function main(args: readonly string[]): Promise<number> {
   const storyFlag = args.indexOf("--story");
   const only = storyFlag < 0 ? undefined : args[storyFlag + 1];
-  const files = args.filter((argument, index) => argument.endsWith(".ndjson") && index !== storyFlag + 1);
+  const files = args.filter(
+    (argument, index) => argument.endsWith(".ndjson") && (storyFlag < 0 || index !== storyFlag + 1),
+  );
   const missing = files.find((file) => !existsSync(file));
   if (files.length === 0 || missing !== undefined) {
     process.stderr.write(
