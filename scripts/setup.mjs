@@ -23,6 +23,7 @@ const PACKAGES = {
     ["cmake", "/usr/bin/cmake"],
     ["libgtest-dev", "/usr/include/gtest/gtest.h"],
     ["opensc", "/usr/bin/pkcs11-tool"],
+    ["libp11-kit-dev", "/usr/include/p11-kit-1/p11-kit/pkcs11.h"],
   ],
 };
 

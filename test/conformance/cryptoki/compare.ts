@@ -34,6 +34,8 @@ export function compareCall(line: RecordedLine, played: PlayedCall, facts: Story
   if (line.call === "C_GenerateKeyPair" || line.call === "C_GenerateKey") return [];
   if (line.call === "C_GetTokenInfo" && rv === "CKR_OK") return compareTokenInfo(line, actual, facts);
   if (rv !== "CKR_OK" && rv !== "CKR_BUFFER_TOO_SMALL") return [];
+  // A random byte or two may well be zero.
+  if (line.call === "C_GenerateRandom" && Number(line.in?.["len"]) < 8) return [];
   return compareMembers(recorded, actual);
 }
 

@@ -131,8 +131,11 @@ class Replay {
     } else if (line.call === "@finalize_while_thread_1_waits") {
       const waiting = rest.find((later) => later.thread === 1);
       if (waiting !== undefined) await this.#begin({ ...waiting, in: { flags: 0 } });
+      await this.#begin(rest.find((later) => later.call === "C_Finalize"));
     } else {
       await this.#card.event(line.call, line.in ?? {});
+      if (line.call === "@card_inserted")
+        for (const { symbols } of this.#processes.values()) symbols.forgetObjects();
     }
   }
 

@@ -62,7 +62,8 @@ function recordedHandles(line: RecordedLine): readonly string[] {
   const to = index(after[0]);
   const missing = Number(line.out?.["count"]) - before.length - after.length;
   if (to - from - 1 !== missing) return handles;
-  return [...before, ...Array.from({ length: missing }, (_, k) => `h${from + 1 + k}`), ...after];
+  const between = Array.from({ length: missing }, (_, k) => `h${from + 1 + k}`);
+  return between.some((symbol) => handles.includes(symbol)) ? handles : [...before, ...between, ...after];
 }
 
 function index(symbol: string | undefined): number {

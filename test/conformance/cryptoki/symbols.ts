@@ -119,6 +119,12 @@ export class Symbols {
     this.#current = new Set();
     this.#groups = [];
   }
+
+  /** Objects that the module may make anew (the card came back): their handles are new ones, or happen to be equal. */
+  forgetObjects(): void {
+    this.#current = new Set([...this.#current].filter((symbol) => !symbol.startsWith("h")));
+    this.#groups = [];
+  }
 }
 
 /** Slots of a story: recordings write numbers that are the same everywhere, and symbols for random ones. */

@@ -63,7 +63,9 @@ AttributeValue readAttribute(Slot& slot, CachedObject& object, CK_ATTRIBUTE_TYPE
     case CKA_LABEL:
       return isProfile ? invalid() : AttributeValue{CKR_OK, object.label};
     case CKA_MODIFIABLE:
-      return isData ? AttributeValue{CKR_OK, {1}} : invalid();
+      return isProfile ? invalid() : AttributeValue{CKR_OK, {static_cast<unsigned char>(isData ? 1 : 0)}};
+    case CKA_ID:
+      return isProfile || isData ? invalid() : AttributeValue{CKR_OK, object.id};
     case CKA_APPLICATION:
       return isData ? AttributeValue{CKR_OK, object.application} : invalid();
     case CKA_OBJECT_ID:

@@ -54,7 +54,7 @@ CK_RV stub_C_GenerateKeyPair(CK_SESSION_HANDLE handle, CK_MECHANISM* mechanism, 
     const Bytes label = attributeBytes(publicPart, publicCount, CKA_LABEL);
     const Bytes id = attributeBytes(publicPart, publicCount, CKA_ID);
     if (const Wire wire = slot.card.generateKeyPair(label, id); wire != Wire::Ok) return returnValue(wire);
-    std::tie(*privateKey, *publicKey) = slot.addKeyPair(label);
+    std::tie(*privateKey, *publicKey) = slot.addKeyPair(label, id);
     return CKR_OK;
   });
 }

@@ -110,7 +110,7 @@ CK_RV stub_C_CreateObject(CK_SESSION_HANDLE handle, CK_ATTRIBUTE* attributes, CK
     const std::optional<bool> onToken = flagOf(findAttribute(attributes, count, CKA_TOKEN));
     if (type == nullptr) return CKR_TEMPLATE_INCOMPLETE;
     if (type->ulValueLen != sizeof(CK_OBJECT_CLASS)) return CKR_ATTRIBUTE_VALUE_INVALID;
-    if (!onToken.value_or(slot.card.profile().opensc == 23)) return CKR_ARGUMENTS_BAD;
+    if (!onToken.value_or(slot.card.profile().opensc != 27)) return CKR_ARGUMENTS_BAD;
     if (!session.isReadWrite()) return CKR_SESSION_READ_ONLY;
     CK_OBJECT_CLASS wanted = 0;
     std::memcpy(&wanted, type->pValue, sizeof wanted);

@@ -144,7 +144,7 @@ CK_RV stub_C_InitToken(CK_SLOT_ID id, unsigned char* pin, CK_ULONG pinLength, un
     const std::string soPin(reinterpret_cast<const char*>(pin), pinLength);
     const Wire wire = slot.card.initialise(soPin);
     slot.tokenRemoved();
-    slot.brokenByInitToken = slot.card.profile().opensc == 23;
+    slot.brokenByInitToken = slot.card.profile().opensc != 27 || slot.card.profile().developmentFirmware;
     return returnValue(wire);
   });
 }

@@ -194,12 +194,13 @@ Wire Connection::readValue(std::uint32_t fileId, bool isPrivate, Bytes& value) c
   if (entry == nullptr || entry->hasValue == 0) return Wire::NotFound;
   const std::size_t chunk = profile().readChunk;
   do {
+    const bool loggedIn = state().loggedIn != 0;  // Before the command: the card may go right after it.
     const Wire wire = command();
     if (wire != Wire::Ok) {
       // Later ones hand out what has come so far, as if that were all.
       return profile().writesAreChecked() || value.empty() ? wire : Wire::Ok;
     }
-    if (isPrivate && state().loggedIn == 0) return Wire::NotLoggedIn;
+    if (isPrivate && !loggedIn) return Wire::NotLoggedIn;
     const std::size_t length = std::min(chunk, entry->valueLength - value.size());
     value.insert(value.end(), entry->value + value.size(), entry->value + value.size() + length);
   } while (value.size() < entry->valueLength);

@@ -52,11 +52,12 @@ Wire Connection::writeDescription(std::size_t size) const {
   for (int i = 0; i < 2; ++i) {
     if (const Wire wire = command(); wire != Wire::Ok) return wire;
   }
+  const bool loggedIn = state().loggedIn != 0;  // Before the last command: the card may go right after it.
   for (std::size_t offset = 0; offset < size; offset += profile().writeChunk) {
     const Wire wire = writeChunk(std::min(profile().writeChunk, size - offset));
     if (wire != Wire::Ok) return wire;
   }
-  return state().loggedIn != 0 ? Wire::Ok : Wire::NotLoggedIn;
+  return loggedIn ? Wire::Ok : Wire::NotLoggedIn;
 }
 
 Entry* Connection::freeEntry() const {
@@ -113,9 +114,10 @@ Wire Connection::create(const NewEntry& entry, std::uint32_t& fileId) const {
 Wire Connection::destroy(std::uint32_t fileId, bool isPrivate) const {
   if (const Wire wire = command(); wire != Wire::Ok) return wire;  // Select the value.
   Entry* entry = find(fileId, isPrivate);
+  const bool loggedIn = state().loggedIn != 0;
   if (const Wire wire = command(); wire != Wire::Ok) return wire;  // Delete the value.
+  if (!loggedIn) return Wire::NotLoggedIn;
   if (entry == nullptr || entry->hasValue == 0) return Wire::NotFound;
-  if (state().loggedIn == 0 && state().present != 0) return Wire::NotLoggedIn;
   entry->hasValue = 0;
   if (const Wire wire = command(); wire != Wire::Ok) return wire;  // Delete the description.
   const SharedCard::Lock lock(shared_);

@@ -9,8 +9,8 @@ constexpr std::array<Profile, 5> kProfiles = {{
     {"opensc-0.27-pico", 27, false, "Pico-HSM", 19, 238, 254, 4045, 256},
     {"opensc-0.26-pico", 26, false, "Pico-HSM", 19, 238, 254, 4045, 256},
     {"opensc-0.23-pico", 23, false, "Pico-HSM (UserPIN)", 24, 255, 256, 4045, 256},
-    {"opensc-0.27-pico-devfw", 27, true, "Pico-HSM", 19, 238, 254, 65535, 1024},
-    {"opensc-0.23-pico-devfw", 23, true, "Pico-HSM (UserPIN)", 24, 255, 256, 65535, 1024},
+    {"opensc-0.27-pico-devfw", 27, true, "Pico-HSM", 17, 238, 254, 65535, 1024},
+    {"opensc-0.23-pico-devfw", 23, true, "Pico-HSM (UserPIN)", 22, 255, 256, 65535, 1024},
 }};
 
 }  // namespace

@@ -17,6 +17,9 @@ namespace {
 constexpr char kMagic[8] = {'H', 'S', 'M', 'S', 'T', 'U', 'B', '1'};
 constexpr std::uint32_t kVersion = 1;
 
+/** Key, its description, and its certificate. */
+constexpr unsigned kKeyPairFiles = 3;
+
 static_assert(offsetof(CardState, apdus) == 16);
 static_assert(offsetof(CardState, present) == 24);
 
@@ -103,7 +106,7 @@ unsigned countFiles(const CardState& state) {
   unsigned files = 0;
   for (const Entry& entry : state.entries) {
     if (entry.kind == EntryKind::Data) files += entry.hasValue != 0 ? 2U : 1U;
-    if (entry.kind == EntryKind::KeyPair) files += 2U;
+    if (entry.kind == EntryKind::KeyPair) files += kKeyPairFiles;
   }
   return files;
 }

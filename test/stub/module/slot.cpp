@@ -8,6 +8,9 @@ namespace {
 /** The middleware lists no more objects than this, whatever their class. */
 constexpr std::size_t kMostObjects = 128;
 
+constexpr CK_OBJECT_HANDLE kFirstHandle = 0x55d000001000;
+CK_OBJECT_HANDLE nextHandle = kFirstHandle;
+
 Bytes bytesOf(const unsigned char* data, std::uint32_t length) { return Bytes(data, data + length); }
 
 }  // namespace
@@ -31,6 +34,11 @@ CK_RV returnValue(Wire wire) {
       return CKR_GENERAL_ERROR;
   }
   return CKR_GENERAL_ERROR;
+}
+
+Slot::Slot(SharedCard& shared) : card(shared) {
+  // Later ones come by the same addresses after C_Finalize, 0.23 does not.
+  if (card.profile().opensc != 23) nextHandle = kFirstHandle;
 }
 
 CK_RV Slot::detect() {
@@ -59,9 +67,9 @@ CK_RV Slot::bind() {
   eventPending = true;
   const std::string serial = card.state().serial;
   const Bytes deviceLabel(serial.begin(), serial.end());
-  if (card.profile().showsDeviceKey()) addKeyPair(deviceLabel);
+  if (card.profile().showsDeviceKey()) addKeyPair(deviceLabel, Bytes(20));
   for (const Entry* entry : entries) {
-    if (entry->kind == EntryKind::KeyPair) addKeyPair(bytesOf(entry->label, entry->labelLength));
+    if (entry->kind == EntryKind::KeyPair) addKeyPair(bytesOf(entry->label, entry->labelLength), bytesOf(entry->objectId, entry->objectIdLength));
   }
   for (const Entry* entry : entries) {
     if (entry->kind != EntryKind::Data) continue;
@@ -79,11 +87,12 @@ CK_RV Slot::bind() {
   return CKR_OK;
 }
 
-std::pair<CK_OBJECT_HANDLE, CK_OBJECT_HANDLE> Slot::addKeyPair(const Bytes& label) {
+std::pair<CK_OBJECT_HANDLE, CK_OBJECT_HANDLE> Slot::addKeyPair(const Bytes& label, const Bytes& id) {
   CachedObject key;
   key.kind = ObjectKind::PrivateKey;
   key.isPrivate = true;
   key.label = label;
+  key.id = id;
   const CK_OBJECT_HANDLE privateKey = add(key);
   key.kind = ObjectKind::PublicKey;
   key.isPrivate = false;
@@ -142,8 +151,8 @@ CK_OBJECT_HANDLE Slot::add(CachedObject object) {
     object.handle = freeHandles_.front();
     freeHandles_.pop_front();
   } else {
-    object.handle = nextHandle_;
-    nextHandle_ += 0x40;
+    object.handle = nextHandle;
+    nextHandle += 0x40;
   }
   objects.push_back(std::make_unique<CachedObject>(std::move(object)));
   return objects.back()->handle;

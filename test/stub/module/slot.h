@@ -26,6 +26,8 @@ struct CachedObject {
   Bytes label;
   Bytes application;
   std::optional<Bytes> objectId;
+  /** CKA_ID of a key. */
+  Bytes id;
   /** Kept after the first read, and from the creation on. */
   std::optional<Bytes> value;
   /** Created here with an empty value: only this process can read it. */
@@ -49,7 +51,7 @@ constexpr CK_SLOT_ID kEmptySlot = 4;
 
 class Slot {
  public:
-  explicit Slot(SharedCard& shared) : card(shared) {}
+  explicit Slot(SharedCard& shared);
 
   /** Looks whether a card came or went: CKR_OK, or CKR_GENERAL_ERROR when pcscd is not ours. */
   CK_RV detect();
@@ -67,13 +69,13 @@ class Slot {
   CK_OBJECT_HANDLE add(CachedObject object);
   void remove(CK_OBJECT_HANDLE handle);
   /** A key pair; the handles of its private and its public half. */
-  std::pair<CK_OBJECT_HANDLE, CK_OBJECT_HANDLE> addKeyPair(const Bytes& label);
+  std::pair<CK_OBJECT_HANDLE, CK_OBJECT_HANDLE> addKeyPair(const Bytes& label, const Bytes& id);
   void tokenRemoved();
 
   Connection card;
   bool hasReaders = false;
   bool tokenPresent = false;
-  /** C_InitToken took the card away on 0.23 without saying so. */
+  /** C_InitToken took the card away; all but 0.27 then fail, rather than say so. */
   bool brokenByInitToken = false;
   bool eventPending = false;
   LoginUser login = LoginUser::None;
@@ -87,7 +89,6 @@ class Slot {
 
   bool serviceWasLost_ = false;
   CK_SESSION_HANDLE nextSession_ = 1;
-  CK_OBJECT_HANDLE nextHandle_ = 0x55d000001000;
   std::deque<CK_OBJECT_HANDLE> freeHandles_;
 };
 
