@@ -211,7 +211,6 @@ export function createHsmSecretReconciler(options: HsmSecretReconcilerOptions): 
     if (rest.status !== undefined) {
       const written = await writeStatus(options.client, HSM_SECRETS, object, rest.status, {
         signal,
-        resourceVersion: true,
       });
       if (written !== object) options.onWritten(written, false);
       current = written;

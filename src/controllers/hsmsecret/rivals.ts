@@ -13,28 +13,35 @@ export interface Rivals {
   of(object: HsmSecretObject): { readonly path?: string | undefined; readonly secret?: string | undefined };
 }
 
-const BY_PATH = "writesPath";
-const BY_SECRET = "writesSecret";
-export const BY_ANY_PATH = "path";
+/** Who names a path or a Secret at all, and who wants to write it. */
+export const BY_PATH = "path";
+export const BY_SECRET = "secret";
+const BY_WRITTEN_PATH = "writtenPath";
+const BY_WRITTEN_SECRET = "writtenSecret";
 
 /** Indexes of the store of HSMSecrets. */
-export const rivalIndexes: Indexers<HsmSecretObject> = {
-  [BY_PATH]: (object) => wants(object).path,
-  [BY_SECRET]: (object) => wants(object).secret,
-  [BY_ANY_PATH]: (object) => wants(object).anyPath,
+export const hsmSecretIndexes: Indexers<HsmSecretObject> = {
+  [BY_PATH]: (object) => namesOf(object).path,
+  [BY_SECRET]: (object) => namesOf(object).secret,
+  [BY_WRITTEN_PATH]: (object) => namesOf(object).writtenPath,
+  [BY_WRITTEN_SECRET]: (object) => namesOf(object).writtenSecret,
 };
 
-function wants(object: HsmSecretObject): Readonly<Record<"path" | "secret" | "anyPath", readonly string[]>> {
+type Names = Readonly<Record<"path" | "secret" | "writtenPath" | "writtenSecret", readonly string[]>>;
+
+function namesOf(object: HsmSecretObject): Names {
   const parsed = parseHsmSecret(object);
-  if (!parsed.ok) return { path: [], secret: [], anyPath: [] };
+  if (!parsed.ok) return { path: [], secret: [], writtenPath: [], writtenSecret: [] };
   const { spec } = parsed.value;
   const { namespace = "", name } = object.metadata;
   const path = pathOf(spec, namespace, name);
   const paths = path.ok ? [path.value] : [];
+  const secrets = [`${namespace}/${spec.secretName ?? name}`];
   return {
-    path: spec.direction === "HSMToSecret" ? [] : paths,
-    secret: spec.direction === "SecretToHSM" ? [] : [`${namespace}/${spec.secretName ?? name}`],
-    anyPath: paths,
+    path: paths,
+    secret: secrets,
+    writtenPath: spec.direction === "HSMToSecret" ? [] : paths,
+    writtenSecret: spec.direction === "SecretToHSM" ? [] : secrets,
   };
 }
 
@@ -45,12 +52,15 @@ export function rivalsFrom(
 ): Rivals {
   return {
     of(object) {
-      const { path, secret } = wants(object);
+      const { writtenPath, writtenSecret } = namesOf(object);
       return {
-        path: elderOf(object, path.flatMap((value) => store.byIndex(BY_PATH, value)).filter(mayUsePath)),
+        path: elderOf(
+          object,
+          writtenPath.flatMap((value) => store.byIndex(BY_WRITTEN_PATH, value)).filter(mayUsePath),
+        ),
         secret: elderOf(
           object,
-          secret.flatMap((value) => store.byIndex(BY_SECRET, value)),
+          writtenSecret.flatMap((value) => store.byIndex(BY_WRITTEN_SECRET, value)),
         ),
       };
     },

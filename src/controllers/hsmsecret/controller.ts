@@ -1,0 +1,194 @@
+/** The HSMSecret controller: what wakes it, what it caches, and the reconciler behind it. */
+
+import { parseHsmDevice, parseHsmSecret, pathOf } from "../../crd/parse.ts";
+import type { KubeClient } from "../../kube/client.ts";
+import { type Clock, type Random, systemClock } from "../../kube/clock.ts";
+import {
+  type Controller,
+  createController,
+  type ReconcileOutcome,
+  type Source,
+} from "../../kube/controller.ts";
+import type { EventRecorder } from "../../kube/events.ts";
+import { createInformer, type Informer, storeSource } from "../../kube/informer.ts";
+import { type KubeObject, keyOf } from "../../kube/object.ts";
+import { PRIORITY } from "../../kube/queue.ts";
+import { SECRETS, type Secret } from "../../kube/resources.ts";
+import { mayUse } from "../../path/policy.ts";
+import type { SecretStore } from "../../pool/store.ts";
+import type { Logger } from "../../telemetry/log.ts";
+import { HSM_DEVICES, type HsmDeviceObject } from "../hsmdevice/resource.ts";
+import { type DevicePolicy, decidePathUse } from "./policy.ts";
+import { createHsmSecretReconciler } from "./reconcile.ts";
+import { HSM_SECRETS, type HsmSecretObject } from "./resource.ts";
+import { BY_PATH, BY_SECRET, hsmSecretIndexes, rivalsFrom } from "./rivals.ts";
+
+export interface HsmSecretControllerOptions {
+  readonly client: KubeClient;
+  readonly store: SecretStore;
+  readonly events: EventRecorder;
+  /** Where HSMDevices count. */
+  readonly operatorNamespace: string;
+  /** Names of the devices that the store serves. */
+  readonly devices: readonly string[];
+  /** Namespaces to watch; all of them when absent. */
+  readonly namespaces?: readonly string[] | undefined;
+  readonly workers: number;
+  readonly instance?: string | undefined;
+  readonly logger: Logger;
+  readonly clock?: Clock | undefined;
+  readonly random?: Random | undefined;
+  readonly onReconciled?: ((outcome: ReconcileOutcome) => void) | undefined;
+}
+
+export interface HsmSecretController {
+  /** Until the signal aborts and every reconcile is through. */
+  run(signal: AbortSignal): Promise<void>;
+  /** True once everything has been listed. */
+  readonly ready: boolean;
+  readonly queue: Controller["queue"];
+}
+
+export function createHsmSecretController(options: HsmSecretControllerOptions): HsmSecretController {
+  const { client, store, namespaces, logger } = options;
+  const clock = options.clock ?? systemClock;
+  const random = options.random ?? Math.random;
+  const watching = { client, clock, random };
+  const hsmSecrets = createInformer<HsmSecretObject>({
+    ...watching,
+    resource: HSM_SECRETS,
+    namespaces,
+    indexes: hsmSecretIndexes,
+  });
+  // Metadata is enough to see that a Secret changed: values stay out of this process until they are needed.
+  const secrets = createInformer<Secret>({ ...watching, resource: SECRETS, namespaces, metadataOnly: true });
+  const hsmDevices = createInformer<HsmDeviceObject>({
+    ...watching,
+    resource: HSM_DEVICES,
+    namespaces: [options.operatorNamespace],
+  });
+  const policies = () => devicePolicies(options.devices, hsmDevices);
+
+  const reconcile = createHsmSecretReconciler({
+    client,
+    store,
+    events: options.events,
+    clock,
+    random,
+    instance: options.instance,
+    devices: policies,
+    rivals: rivalsFrom(hsmSecrets.store, (object) => mayUsePath(object, policies())),
+    cached: {
+      hsmSecret: (key) => hsmSecrets.store.get(key),
+      secret: (key) => secrets.store.get(key),
+    },
+    onWritten: (object, gone) => {
+      if (object.kind === "Secret") secrets.store.observeWrite(object);
+      else if (gone) hsmSecrets.store.observeDelete(object as HsmSecretObject);
+      else hsmSecrets.store.observeWrite(object as HsmSecretObject);
+    },
+  });
+
+  const controller = createController({
+    name: "hsmsecret",
+    workers: options.workers,
+    sources: [
+      storeSource(hsmSecrets.store, (change) => [
+        keyOf(change.object),
+        // The next in line for a path or a Secret, when the elder changes or goes.
+        ...neighbours(hsmSecrets, change.object),
+      ]),
+      storeSource(secrets.store, (change) =>
+        hsmSecrets.store
+          .byIndex(BY_SECRET, keyOf(change.object))
+          .map((object) => ({ key: keyOf(object), priority: PRIORITY.change })),
+      ),
+      storeSource(hsmDevices.store, () => hsmSecrets.store.list().map((object) => keyOf(object))),
+      tokenSource(store, hsmSecrets),
+    ],
+    reconcile,
+    clock,
+    random,
+    logger,
+    onReconciled: options.onReconciled,
+  });
+  const informers: readonly Pick<Informer<KubeObject>, "run" | "store">[] = [hsmSecrets, secrets, hsmDevices];
+
+  return {
+    get ready() {
+      return informers.every((informer) => informer.store.synced);
+    },
+    queue: controller.queue,
+    async run(signal) {
+      const watches = Promise.all(informers.map((informer) => informer.run(signal)));
+      try {
+        // Rivals and policies are judged by caches: none is judged before they are whole.
+        await Promise.all(informers.map((informer) => informer.store.waitForSync(signal)));
+      } catch (error) {
+        await watches;
+        if (signal.aborted) return;
+        throw error;
+      }
+      await Promise.all([watches, controller.run(signal)]);
+    },
+  };
+}
+
+/** What changed on a token wakes whoever names that path; `null` wakes all. */
+function tokenSource(store: SecretStore, hsmSecrets: Informer<HsmSecretObject>): Source {
+  return {
+    start: (enqueue) =>
+      store.onChange((paths) => {
+        const objects =
+          paths === null
+            ? hsmSecrets.store.list()
+            : paths.flatMap((path) => hsmSecrets.store.byIndex(BY_PATH, path));
+        const priority = paths === null ? PRIORITY.background : PRIORITY.change;
+        for (const object of objects) enqueue(keyOf(object), { priority });
+      }),
+  };
+}
+
+function neighbours(hsmSecrets: Informer<HsmSecretObject>, object: HsmSecretObject): readonly string[] {
+  const parsed = parseHsmSecret(object);
+  if (!parsed.ok) return [];
+  const { namespace = "", name } = object.metadata;
+  const path = pathOf(parsed.value.spec, namespace, name);
+  const secret = `${namespace}/${parsed.value.spec.secretName ?? name}`;
+  const all = [
+    ...(path.ok ? hsmSecrets.store.byIndex(BY_PATH, path.value) : []),
+    ...hsmSecrets.store.byIndex(BY_SECRET, secret),
+  ];
+  // Only those without agreement wait for somebody to go.
+  return all
+    .filter((other) => keyOf(other) !== keyOf(object) && other.status?.syncStatus === "Error")
+    .map((other) => keyOf(other));
+}
+
+/** The policies of the devices that the store serves; all HSMDevices when it serves none by name. */
+export function devicePolicies(
+  served: readonly string[],
+  hsmDevices: Pick<Informer<HsmDeviceObject>, "store">,
+): readonly DevicePolicy[] {
+  const objects = hsmDevices.store.list();
+  const names = served.length > 0 ? served : objects.map((object) => object.metadata.name);
+  return names.map((name) => {
+    const object = objects.find((candidate) => candidate.metadata.name === name);
+    if (object === undefined) return { name };
+    const parsed = parseHsmDevice(object);
+    // A device whose policy cannot be read grants nothing.
+    return { name, allowedPaths: parsed.ok ? parsed.value.spec.allowedPaths : [] };
+  });
+}
+
+function mayUsePath(object: HsmSecretObject, devices: readonly DevicePolicy[]): boolean {
+  const parsed = parseHsmSecret(object);
+  if (!parsed.ok) return false;
+  const { namespace = "", name } = object.metadata;
+  const path = pathOf(parsed.value.spec, namespace, name);
+  if (!path.ok) return false;
+  const device = parsed.value.spec.deviceRef?.name;
+  return device === undefined && devices.length === 0
+    ? mayUse({ namespace, path: path.value })
+    : decidePathUse({ namespace, path: path.value, device }, devices).allowed;
+}
