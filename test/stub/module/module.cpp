@@ -13,8 +13,9 @@ Module& Module::instance() {
 }
 
 SharedCard* Module::shared() {
-  if (shared_) return &*shared_;
   const char* folder = std::getenv("HSM_STUB_CARD");
+  // Another folder is another card, from the next C_Initialize on.
+  if (shared_ && (initialised() || folder == nullptr || folder_ == folder)) return &*shared_;
   if (folder == nullptr) {
     std::fprintf(stderr, "hsmstub: HSM_STUB_CARD names no folder\n");
     return nullptr;
@@ -26,7 +27,9 @@ SharedCard* Module::shared() {
     return nullptr;
   }
   try {
+    shared_.reset();
     shared_.emplace(SharedCard::open(folder, *profile));
+    folder_ = folder;
   } catch (const std::runtime_error& error) {
     std::fprintf(stderr, "hsmstub: %s\n", error.what());
     return nullptr;

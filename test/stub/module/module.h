@@ -6,6 +6,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <string>
 #include <utility>
 
 #include "fault.h"
@@ -29,6 +30,7 @@ class Module {
 
  private:
   std::optional<SharedCard> shared_;
+  std::string folder_;
 };
 
 /** Runs `work` under the module's lock, unless a fault was asked for that takes its place. */
