@@ -5,6 +5,7 @@ import type { Schema } from "../schema/schema.ts";
 const VALUE_PARTS = new Set([
   "metadata",
   "names",
+  "source",
   "spec",
   "status",
   "strategy",
