@@ -22,6 +22,13 @@ const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 /** The bytes are not what the format has at this place. The message names the offset, never content. */
 export class CborError extends Error {
   override readonly name = "CborError";
+  /** The bytes end where more were announced: what a write looks like that the power cut. */
+  readonly cutShort: boolean;
+
+  constructor(message: string, cutShort = false) {
+    super(message);
+    this.cutShort = cutShort;
+  }
 }
 
 export class CborReader {
@@ -95,7 +102,7 @@ export class CborReader {
 
   #skip(length: number): number {
     const end = this.#at + length;
-    if (end > this.#bytes.length) throw this.#error("more data");
+    if (end > this.#bytes.length) throw this.#error("more data", true);
     this.#at = end;
     return end;
   }
@@ -103,14 +110,16 @@ export class CborReader {
   #head(major: number, expected: string): number {
     const bytes = this.#bytes;
     const first = bytes[this.#at];
-    if (first === undefined || first >> 5 !== major) throw this.#error(expected);
+    if (first === undefined) throw this.#error(expected, true);
+    if (first >> 5 !== major) throw this.#error(expected);
     const info = first & 0x1f;
     if (info < 24) {
       this.#at += 1;
       return info;
     }
     const width = info === 24 ? 1 : info === 25 ? 2 : info === 26 ? 4 : info === 27 ? 8 : 0;
-    if (width === 0 || this.#at + 1 + width > bytes.length) throw this.#error(expected);
+    if (width === 0) throw this.#error(expected);
+    if (this.#at + 1 + width > bytes.length) throw this.#error(expected, true);
     const at = this.#at + 1;
     const value =
       width === 8
@@ -122,8 +131,8 @@ export class CborReader {
     return value;
   }
 
-  #error(expected: string): CborError {
-    return new CborError(`expected ${expected} at byte ${this.#at}`);
+  #error(expected: string, cutShort = false): CborError {
+    return new CborError(`expected ${expected} at byte ${this.#at}`, cutShort);
   }
 }
 

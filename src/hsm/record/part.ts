@@ -59,8 +59,8 @@ export function encodeParts(record: Uint8Array, digest: string, partSize: number
   );
 }
 
-/** `undefined` when the bytes are not a whole part. */
-export function decodePart(bytes: Uint8Array): Part | undefined {
+/** `"cut short"`: the beginning of a part, as a write leaves it that the power cut. `undefined`: anything else. */
+export function decodePart(bytes: Uint8Array): Part | "cut short" | undefined {
   try {
     const r = new CborReader(bytes);
     if (r.array() !== 5 || r.uint() !== 1) return undefined;
@@ -72,7 +72,7 @@ export function decodePart(bytes: Uint8Array): Part | undefined {
     if (digest.length !== DIGEST_BYTES || index < 1 || index > count || count > MAX_PARTS) return undefined;
     return { digest: digest.toString("hex"), index, count, bytes: content };
   } catch (cause) {
-    if (cause instanceof CborError) return undefined;
+    if (cause instanceof CborError) return cause.cutShort ? "cut short" : undefined;
     throw cause;
   }
 }

@@ -22,7 +22,7 @@ export type RecordFact =
     }
   | {
       readonly valid: false;
-      readonly reason: "Corrupt" | "WrongPath";
+      readonly reason: "Corrupt" | "WrongPath" | "Incomplete";
       readonly message: string;
       /** Of the objects that were read: others may be whole. */
       readonly ids: readonly number[];
@@ -69,8 +69,10 @@ export function unknownGroups(objects: PathObjects, facts: Facts): readonly Reco
 
 /** `known`: the highest generation that was accepted at this path before, 0 when none was. */
 export function resolvePath(objects: PathObjects, facts: Facts, known: number): ResolvedPath {
-  const incomplete = objects.groups.filter((group) => !group.complete);
-  const corrupt = objects.groups.filter((group) => group.complete && factOf(group, facts)?.valid === false);
+  const incomplete = objects.groups.filter((group) => !group.complete || isCutShort(group, facts));
+  const corrupt = objects.groups.filter(
+    (group) => group.complete && factOf(group, facts)?.valid === false && !isCutShort(group, facts),
+  );
   const candidates = objects.groups.filter(
     (group) => group.complete && factOf(group, facts)?.valid !== false,
   );
@@ -91,6 +93,12 @@ export function resolvePath(objects: PathObjects, facts: Facts, known: number): 
     refused,
     problems: problemsOf(incomplete, corrupt, refused, facts),
   };
+}
+
+/** All parts are there by name, and one ends too early: no write of it was ever proven. */
+function isCutShort(group: RecordGroup, facts: Facts): boolean {
+  const fact = factOf(group, facts);
+  return fact?.valid === false && fact.reason === "Incomplete";
 }
 
 /** Higher generation first, then higher digest. */
@@ -148,7 +156,10 @@ function problemsOf(
   const problems: ListProblem[] = [];
   for (const { path: label, generation, parts, count } of incomplete) {
     const there = parts.filter((candidates) => candidates.length > 0).length;
-    const message = `Generation ${generation} has only ${there} of its ${count} parts and is skipped.`;
+    const message =
+      there === count
+        ? `Generation ${generation} has a part that is cut short and is skipped.`
+        : `Generation ${generation} has only ${there} of its ${count} parts and is skipped.`;
     problems.push({ label, reason: "Incomplete", message });
   }
   for (const group of corrupt) {

@@ -12,7 +12,11 @@ const MAX_COMBINATIONS = 64;
 
 export type Verified =
   | { readonly valid: true; readonly record: SecretRecord; readonly ids: readonly number[] }
-  | { readonly valid: false; readonly reason: "Corrupt" | "WrongPath"; readonly message: string };
+  | {
+      readonly valid: false;
+      readonly reason: "Corrupt" | "WrongPath" | "Incomplete";
+      readonly message: string;
+    };
 
 const CORRUPT: Verified = {
   valid: false,
@@ -20,17 +24,26 @@ const CORRUPT: Verified = {
   message: "A record's value is damaged: it is not what its digest says.",
 };
 
+const CUT_SHORT: Verified = {
+  valid: false,
+  reason: "Incomplete",
+  message: "A part of the record is cut short: its write did not end.",
+};
+
 export function verifyGroup(group: RecordGroup, valueAt: (id: number) => Uint8Array | undefined): Verified {
   const candidates: { id: number; part: Part }[][] = [];
   for (const [index, ids] of group.parts.entries()) {
+    let cutShort = false;
     const fitting = ids.flatMap((id) => {
       const value = valueAt(id);
       const part = value === undefined ? undefined : decodePart(value);
+      if (part === "cut short") cutShort = true;
+      if (part === undefined || part === "cut short") return [];
       const fits =
-        part?.index === index + 1 && part.count === group.count && part.digest.startsWith(group.digest);
+        part.index === index + 1 && part.count === group.count && part.digest.startsWith(group.digest);
       return fits ? [{ id, part }] : [];
     });
-    if (fitting.length === 0) return CORRUPT;
+    if (fitting.length === 0) return cutShort ? CUT_SHORT : CORRUPT;
     candidates.push(fitting);
   }
   for (const choice of combinations(candidates)) {

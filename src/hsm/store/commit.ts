@@ -7,7 +7,13 @@ import type { WriteResult } from "../client.ts";
 import { HsmError, isHsmError } from "../errors.ts";
 import { planCleanup } from "../record/cleanup.ts";
 import { modelOf, type RecordGroup } from "../record/model.ts";
-import { type CreateOperation, type PlannedWrite, planWrites, type TokenView } from "../record/plan.ts";
+import {
+  type CreateOperation,
+  type PlannedWrite,
+  planWrites,
+  type TokenView,
+  type WritePlan,
+} from "../record/plan.ts";
 import { verifyGroup } from "../record/verify.ts";
 import type { ObjectToken, OperationOutcome, TokenListing } from "../token.ts";
 import { readValues, type Snapshot, type TokenIndex } from "./token-index.ts";
@@ -55,11 +61,7 @@ export class Committer {
     group: readonly PendingWrite[],
     settle: (pending: PendingWrite, result: WriteResult) => void,
   ): Promise<PendingWrite[]> {
-    const snapshot = await this.#prepare(group);
-    const plan = planWrites(
-      group.map(({ write }) => write),
-      this.#view(snapshot),
-    );
+    const plan = await this.#plan(group);
     const later: PendingWrite[] = [];
     const creating: { pending: PendingWrite; operations: readonly CreateOperation[] }[] = [];
     for (const [i, pending] of group.entries()) {
@@ -94,6 +96,17 @@ export class Committer {
     }
     await this.#prove(toProve, broken, settle);
     return later;
+  }
+
+  async #plan(group: readonly PendingWrite[]): Promise<WritePlan> {
+    const writes = group.map(({ write }) => write);
+    const plan = planWrites(writes, this.#view(await this.#prepare(group)));
+    const full = plan.decisions.some(
+      (decision) => decision.kind === "failed" && decision.error.class === "NoSpace",
+    );
+    if (!full || !this.#index.hasUnconfirmedLeftovers) return plan;
+    // What a broken write left may take the very reserve that updates live on: a second look lets it go.
+    return planWrites(writes, this.#view(await this.#index.absorb(await this.#token.refresh(), true)));
   }
 
   /** Knows for certain what is at the paths that shall be written. */
