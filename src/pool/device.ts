@@ -65,6 +65,8 @@ export class DeviceView {
   /** Entries of our own writes that finished while a list was under way: it may not know them. */
   #writtenMeanwhile = new Map<string, ListEntry>();
   #checked = false;
+  /** The device said that it is gone: what it lists is believed once it was really looked at again. */
+  #gone = false;
   #loading: Promise<void> | undefined;
   #wanted = false;
   #cancelNext: () => void = () => {};
@@ -178,11 +180,12 @@ export class DeviceView {
       }
       this.#checked = true;
     }
-    const due = clock.now() - this.#lastRefresh >= this.#options.refreshInterval;
+    const due = this.#gone || clock.now() - this.#lastRefresh >= this.#options.refreshInterval;
     const listing = due
       ? await this.run("refresh", () => this.client.refresh({ signal }))
       : await this.run("list", () => this.client.list({ signal }));
     if (due) this.#lastRefresh = clock.now();
+    this.#gone = false;
     const pool = await this.run("pool", () => this.client.pool({ signal }));
     return { pool, listing };
   }
@@ -226,7 +229,11 @@ export class DeviceView {
   }
 
   #handle(event: DeviceEvent): void {
-    if (event.kind === "gone") this.#fail({ errorClass: "TokenGone", message: event.reason });
+    if (event.kind === "gone") {
+      this.#gone = true;
+      this.#fail({ errorClass: "TokenGone", message: event.reason });
+    }
+    if (event.kind === "back") this.#gone = false;
     if (event.kind !== "changed") return void this.reload();
     this.#cancelGathering ??= this.#options.clock.after(GATHER, () => {
       this.#cancelGathering = undefined;
