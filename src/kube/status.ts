@@ -6,21 +6,20 @@ import { keyOf, refOf } from "./object.ts";
 
 /**
  * Makes the status of the object `wanted`: fields that `wanted` lacks are removed. The object itself comes back when
- * nothing differs, without a request. The uid that was seen is a precondition; `resourceVersion: true` makes the
- * version one too (a `Conflict` then: plan again).
+ * nothing differs, without a request. Rejects with `Conflict` unless the object is as it was seen: servers do not look
+ * at a uid in a patch of a status, so that only the version keeps it off another object that took the name.
  */
 export async function writeStatus<T extends KubeObject & { readonly status?: unknown }>(
   client: KubeClient,
   resource: Resource<T>,
   object: T,
   wanted: T["status"],
-  options: CallOptions & { readonly resourceVersion?: boolean } = {},
+  options: CallOptions = {},
 ): Promise<T> {
   const patch = mergePatch(object.status ?? {}, wanted ?? {});
   if (patch === undefined) return object;
   const { uid, resourceVersion } = object.metadata;
-  const metadata = options.resourceVersion === true ? { uid, resourceVersion } : { uid };
-  const body = { metadata, status: patch };
+  const body = { metadata: { uid, resourceVersion }, status: patch };
   const call = { ...options, subresource: "status" } as const;
   return client.patch(resource, refOf(keyOf(object)), { type: "merge", body }, call);
 }
