@@ -59,15 +59,15 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
   const credentials = openCredentials(dataDir, options.listen.host, new Date(now()));
   const store = new Store({ path: dataDir === undefined ? undefined : join(dataDir, "objects.log") });
   const registry = new Registry(builtinResources(builtinCodec));
-  const core: Core = { store, registry, now, admissions: [] };
+  const accounts = new ServiceAccountTokens(store, now, credentials.signingKey, (pem) =>
+    credentials.keepSigningKey(pem),
+  );
+  const core: Core = { store, registry, now, tokens: accounts, admissions: [] };
   const certificate = credentials.certificates.authority.certificate;
   bootstrap(core);
   const stopControllers = startControllers({ core, certificate, onError });
 
   const tokens = new TokenTable(credentials.tokens, (all) => credentials.keepTokens(all));
-  const accounts = new ServiceAccountTokens(store, now, credentials.signingKey, (pem) =>
-    credentials.keepSigningKey(pem),
-  );
   const authenticator = new Authenticator(tokens, accounts, options.anonymous ?? true);
   const streams = new Set<() => void>();
   let address = "";

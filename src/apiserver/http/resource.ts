@@ -292,9 +292,12 @@ async function serveSubresource(call: Call): Promise<void> {
   const { exchange, options } = call;
   const { media } = negotiate(exchange.request.headers.accept, false);
   const body = await readRequest(call);
-  const format =
-    call.info.verb === "patch" || body.bytes.length === 0 ? "json" : bodyFormat(body.contentType);
-  const value = body.bytes.length === 0 ? {} : parseBody(body.bytes.toString("utf8"), format, "").value;
-  const answer = await special(options.core, target(call), call.info.verb, value, exchange.query);
+  const text = body.bytes.toString("utf8");
+  const { verb, subresource: asked } = call.info;
+  const sub = subresource(call.definition, asked);
+  const format = verb === "patch" ? "json" : bodyFormat(body.contentType);
+  const value = text === "" ? {} : parseBody(text, format, sub?.kind ?? "").value;
+  const { contentType } = body;
+  const answer = await special({ core: options.core, target: target(call), verb, body: value, contentType });
   await sendObject(exchange, answer.code, answer.body, media);
 }

@@ -30,17 +30,13 @@ export function metadataErrors(definition: ResourceDefinition, meta: ObjectMeta)
 
 function commonErrors(definition: ResourceDefinition, meta: ObjectMeta): Cause[] {
   const causes: Cause[] = [];
-  for (const [key, value] of Object.entries(meta.labels ?? {}).sort(byKey)) {
+  for (const [key, value] of Object.entries(meta.labels ?? {})) {
     for (const why of qualifiedNameErrors(key)) causes.push(invalidValue("metadata.labels", key, why));
     for (const why of labelValueErrors(value)) causes.push(invalidValue("metadata.labels", value, why));
   }
   causes.push(...annotationErrors(meta.annotations ?? {}), ...ownerErrors(meta.ownerReferences ?? []));
   causes.push(...finalizerErrors(definition, meta.finalizers ?? []));
   return causes;
-}
-
-function byKey([a]: [string, unknown], [b]: [string, unknown]): number {
-  return a < b ? -1 : 1;
 }
 
 function annotationErrors(annotations: Record<string, string>): Cause[] {

@@ -13,6 +13,7 @@ const CONFIG_KEY_RE = /^[-._a-zA-Z0-9]+$/;
 
 const bytes = (text: string): number => Buffer.byteLength(text);
 const tooManyBytes = (limit: number): string => `must be no more than ${limit} bytes`;
+const tooManyCharacters = (limit: number): string => `must be no more than ${limit} characters`;
 
 const SUBDOMAIN_TEXT = `a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '${SUBDOMAIN}')`;
 const LABEL_TEXT = `a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '${LABEL}')`;
@@ -26,7 +27,7 @@ function masked(name: string, prefix: boolean): string {
 export function subdomainErrors(name: string, prefix = false): string[] {
   const text = masked(name, prefix);
   return [
-    ...(bytes(text) > 253 ? [tooManyBytes(253)] : []),
+    ...(bytes(text) > 253 ? [tooManyCharacters(253)] : []),
     ...(SUBDOMAIN_RE.test(text) ? [] : [SUBDOMAIN_TEXT]),
   ];
 }
@@ -34,20 +35,6 @@ export function subdomainErrors(name: string, prefix = false): string[] {
 export function labelErrors(name: string, prefix = false): string[] {
   const text = masked(name, prefix);
   return [...(bytes(text) > 63 ? [tooManyBytes(63)] : []), ...(LABEL_RE.test(text) ? [] : [LABEL_TEXT])];
-}
-
-/** A DNS label that begins with a letter: names of Services. */
-export function serviceNameErrors(name: string, prefix = false): string[] {
-  const text = masked(name, prefix);
-  const pattern = "[a-z]([-a-z0-9]*[a-z0-9])?";
-  return [
-    ...(bytes(text) > 63 ? [tooManyBytes(63)] : []),
-    ...(whole(pattern).test(text)
-      ? []
-      : [
-          `a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for validation is '${pattern}')`,
-        ]),
-  ];
 }
 
 /** Anything that can stand in a path: names of RBAC objects. */

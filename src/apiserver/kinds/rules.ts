@@ -4,8 +4,11 @@ import { child, isJsonObject, type JsonObject, type KubeObject } from "../object
 import type { KindRules } from "../resources/definition.ts";
 import { invalidValue } from "../status/status.ts";
 import { crdRules } from "./crd.ts";
-import { labelErrors, pathSegmentErrors, serviceNameErrors, subdomainErrors } from "./names.ts";
+import { labelErrors, pathSegmentErrors, subdomainErrors } from "./names.ts";
+import { podRules } from "./pod.ts";
 import { secretRules } from "./secret.ts";
+import { serviceRules } from "./service.ts";
+import { daemonSetRules, deploymentRules, replicaSetRules, statefulSetRules } from "./workload.ts";
 
 const PLAIN: KindRules = {
   nameErrors: subdomainErrors,
@@ -15,6 +18,10 @@ const PLAIN: KindRules = {
 };
 
 const WORKLOAD: KindRules = { ...PLAIN, generation: "spec", separateStatus: true, prepareCreate: dropStatus };
+
+function namespaceNameErrors(name: string, prefix: boolean): string[] {
+  return name.includes(".") ? ["must not contain dots"] : labelErrors(name, prefix);
+}
 
 function dropStatus(object: KubeObject): void {
   object["status"] = {};
@@ -27,43 +34,29 @@ const RULES: Record<string, KindRules> = {
   "customresourcedefinitions.apiextensions.k8s.io": crdRules,
   namespaces: {
     ...PLAIN,
-    nameErrors: labelErrors,
+    nameErrors: namespaceNameErrors,
     separateStatus: true,
-    prepareCreate: (object) => {
+    normalize: (object) => {
       const name = object.metadata.name ?? "";
+      if (name === "") return;
       object.metadata.labels = { ...object.metadata.labels, "kubernetes.io/metadata.name": name };
+    },
+    prepareCreate: (object) => {
       object["spec"] = { finalizers: ["kubernetes"] };
       object["status"] = { phase: "Active" };
     },
     prepareUpdate: (object, old) => {
       object["spec"] = old["spec"];
-      const name = object.metadata.name ?? "";
-      object.metadata.labels = { ...object.metadata.labels, "kubernetes.io/metadata.name": name };
     },
   },
   nodes: { ...PLAIN, separateStatus: true },
-  services: { ...PLAIN, nameErrors: serviceNameErrors, separateStatus: true },
-  pods: {
-    ...PLAIN,
-    generation: "spec",
-    separateStatus: true,
-    prepareCreate: (object) => {
-      object["status"] = { phase: "Pending", qosClass: "BestEffort" };
-    },
-    gracePeriod: (object, asked) => {
-      // What runs nowhere needs no time to end.
-      const spec = child(object, "spec");
-      if (typeof spec["nodeName"] !== "string" || spec["nodeName"] === "") return 0;
-      const phase = child(object, "status")["phase"];
-      if (phase === "Failed" || phase === "Succeeded") return 0;
-      const own = spec["terminationGracePeriodSeconds"];
-      return asked ?? (typeof own === "number" ? own : 30);
-    },
-  },
-  "deployments.apps": WORKLOAD,
-  "replicasets.apps": WORKLOAD,
-  "daemonsets.apps": WORKLOAD,
-  "statefulsets.apps": WORKLOAD,
+  services: serviceRules,
+  serviceaccounts: { ...PLAIN, gracePeriod: () => 0 },
+  pods: podRules,
+  "deployments.apps": deploymentRules,
+  "replicasets.apps": replicaSetRules,
+  "daemonsets.apps": daemonSetRules,
+  "statefulsets.apps": statefulSetRules,
   "leases.coordination.k8s.io": { ...PLAIN, unconditionalUpdate: false },
   "poddisruptionbudgets.policy": { ...WORKLOAD, unconditionalUpdate: false },
   "networkpolicies.networking.k8s.io": { ...PLAIN, generation: "spec" },

@@ -1,10 +1,10 @@
 /** Server-side apply: the applier says which fields it wants to own; others keep theirs. */
 
-import { copyJson, type KubeObject } from "../object.ts";
-import { applyMergePatch } from "../patch/merge-patch.ts";
-import type { Core } from "./core.ts";
-import { find, served } from "./core.ts";
-import { type Body, decodeObject, parseBody } from "./decode.ts";
+import { isJsonObject, type JsonObject } from "../object.ts";
+import { badRequest, conflict } from "../status/status.ts";
+import { type Core, find, served } from "./core.ts";
+import { type Body, checkKind, decodeObject, parseBody } from "./decode.ts";
+import { applied } from "./ownership.ts";
 import { create, update, type WriteContext, type WriteTarget, type Written } from "./write.ts";
 
 export function applyConfiguration(
@@ -15,14 +15,32 @@ export function applyConfiguration(
 ): Written {
   const { definition, namespace, name } = target;
   const parsed = parseBody(body.bytes.toString("utf8"), "yaml", definition.kind);
-  const applied = decodeObject(core.registry, definition, parsed, "Ignore", context.warnings);
-  const entry = find(core, definition, namespace, name);
-  if (entry === undefined) {
-    applied.metadata.name = name;
-    delete applied.metadata.resourceVersion;
-    return create(core, target, applied, context);
+  const configuration = parsed.value;
+  checkKind(core.registry, definition, configuration);
+  const metadata: JsonObject = isJsonObject(configuration["metadata"]) ? configuration["metadata"] : {};
+  if (metadata["name"] !== undefined && metadata["name"] !== name) {
+    throw badRequest(
+      `the name of the object (${String(metadata["name"])}) does not match the name on the URL (${name})`,
+    );
   }
-  const current = served(definition, entry.object);
-  const merged = applyMergePatch(copyJson(current), parsed.value) as KubeObject;
-  return update(core, target, merged, context, "patch");
+  const entry = find(core, definition, namespace, name);
+  const live = entry === undefined ? undefined : served(definition, entry.object);
+  const uid = metadata["uid"];
+  if (live === undefined && typeof uid === "string" && uid !== "") {
+    throw conflict(
+      definition,
+      name,
+      `uid mismatch: the provided object specified uid ${uid}, and no existing object was found`,
+    );
+  }
+  const result = applied(core, target, live, configuration, context);
+  const value = { duplicates: [], value: result.object };
+  const object = decodeObject(core.registry, definition, value, "Ignore", context.warnings);
+  const owned: WriteContext = { ...context, managedFields: result.managedFields };
+  if (live === undefined) {
+    object.metadata.name = name;
+    delete object.metadata.resourceVersion;
+    return create(core, target, object, owned);
+  }
+  return update(core, target, object, owned, "apply");
 }

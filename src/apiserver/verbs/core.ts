@@ -1,6 +1,6 @@
 /** What the verbs share: the store, the resources, the clock, and hooks that other parts hang in. */
 
-import { randomBytes, randomUUID } from "node:crypto";
+import { randomUUID } from "node:crypto";
 import type { KubeObject } from "../object.ts";
 import { type ResourceDefinition, type RuleContext, storageKey } from "../resources/definition.ts";
 import type { Registry } from "../resources/registry.ts";
@@ -23,7 +23,18 @@ export type Admission = (attempt: {
   readonly old: KubeObject | undefined;
 }) => void;
 
+/** Issues the tokens of ServiceAccounts. */
+export interface TokenIssuer {
+  issue(
+    account: { readonly namespace: string; readonly name: string; readonly uid: string },
+    audiences: readonly string[],
+    seconds: number,
+    bound: { kind: string; apiVersion: string; name: string; uid: string } | undefined,
+  ): Promise<{ readonly token: string; readonly expires: number }>;
+}
+
 export interface Core {
+  readonly tokens: TokenIssuer;
   readonly store: Store;
   readonly registry: Registry;
   readonly now: () => number;
@@ -37,23 +48,6 @@ export function timestamp(now: number): string {
 
 export function newUid(): string {
   return randomUUID();
-}
-
-const SUFFIX_ALPHABET = "bcdfghjklmnpqrstvwxz2456789";
-const SUFFIX_LENGTH = 5;
-const MAX_GENERATED_BASE = 63 - SUFFIX_LENGTH;
-
-/** `prefix` and five random letters, cut to what a name may hold. */
-export function generateName(prefix: string): string {
-  const base = prefix.slice(0, MAX_GENERATED_BASE);
-  let suffix = "";
-  // 27 letters: bytes from 243 on would favour some of them.
-  while (suffix.length < SUFFIX_LENGTH) {
-    for (const byte of randomBytes(SUFFIX_LENGTH)) {
-      if (byte < 243 && suffix.length < SUFFIX_LENGTH) suffix += SUFFIX_ALPHABET.charAt(byte % 27);
-    }
-  }
-  return base + suffix;
 }
 
 export function ruleContext(core: Core, namespace: string): RuleContext {

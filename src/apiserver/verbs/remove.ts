@@ -2,7 +2,7 @@
 
 import type { JsonObject, KubeObject } from "../object.ts";
 import { type ResourceDefinition, storageKey } from "../resources/definition.ts";
-import { ApiError, notFound, success } from "../status/status.ts";
+import { ApiError, forbidden, notFound, success } from "../status/status.ts";
 import type { Entry } from "../storage/store.ts";
 import { type Core, find, served, timestamp } from "./core.ts";
 import type { DeleteOptions } from "./options.ts";
@@ -23,6 +23,9 @@ export function remove(
   const entry = find(core, definition, namespace, name);
   if (entry === undefined) throw notFound(definition, name);
   checkPreconditions(definition, entry, options);
+  if (definition.storage === "namespaces" && IMMORTAL.has(name)) {
+    throw forbidden(definition, name, "this namespace may not be deleted");
+  }
   const key = storageKey(definition, namespace, name);
   const graceful = definition.rules.gracePeriod;
   const asked = options.gracePeriodSeconds;
@@ -110,6 +113,7 @@ function checkPreconditions(definition: ResourceDefinition, entry: Entry, option
   }
 }
 
+const IMMORTAL: ReadonlySet<string> = new Set(["default", "kube-system", "kube-public"]);
 const CRDS = "customresourcedefinitions.apiextensions.k8s.io";
 const CRD_CLEANUP = "customresourcecleanup.apiextensions.k8s.io";
 

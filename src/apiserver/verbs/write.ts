@@ -1,7 +1,7 @@
 /** Create and update: the order of checks is that of Kubernetes, since clients see which error comes first. */
 
 import { metadataErrors, metadataUpdateErrors, metadataWarnings } from "../kinds/metadata.ts";
-import { type KubeObject, type ObjectMeta, sameJson } from "../object.ts";
+import { type KubeObject, type ManagedFieldsEntry, type ObjectMeta, sameJson } from "../object.ts";
 import { type ResourceDefinition, storageKey } from "../resources/definition.ts";
 import {
   type ApiError,
@@ -16,9 +16,10 @@ import {
   notFound,
 } from "../status/status.ts";
 import type { Entry } from "../storage/store.ts";
-import { type Core, find, generateName, newUid, ruleContext, timestamp, type User } from "./core.ts";
+import { type Core, find, newUid, ruleContext, timestamp, type User } from "./core.ts";
 import type { WriteOptions } from "./options.ts";
-import { ownership } from "./ownership.ts";
+import { track } from "./ownership.ts";
+import { generateName } from "./random-name.ts";
 
 export interface WriteTarget {
   readonly definition: ResourceDefinition;
@@ -32,6 +33,8 @@ export interface WriteContext {
   readonly user: User;
   readonly options: WriteOptions;
   readonly warnings: string[];
+  /** Decided already, by an apply. */
+  readonly managedFields?: readonly ManagedFieldsEntry[];
 }
 
 /** What a write answers; `entry` is undefined for a dry run. */
@@ -66,8 +69,8 @@ export function create(core: Core, target: WriteTarget, object: KubeObject, cont
   if (definition.custom && definition.rules.separateStatus) delete object["status"];
   definition.codec.applyDefaults(object);
   definition.rules.normalize?.(object);
+  track(core, target, object, undefined, context);
   definition.rules.prepareCreate?.(object, ruleContext(core, namespace));
-  ownership.create(core, target, object, context, now);
   for (const admit of core.admissions) {
     admit({ definition, operation: "create", user: context.user, object, old: undefined });
   }
@@ -117,11 +120,11 @@ export function update(
   else if (definition.rules.separateStatus) keep(object, old, ["status"]);
   definition.codec.applyDefaults(object);
   definition.rules.normalize?.(object);
+  track(core, target, object, old, context);
   if (target.subresource === "") {
     definition.rules.prepareUpdate?.(object, old, ruleContext(core, namespace));
   }
   countGeneration(definition, object, old);
-  if (mode !== "apply") ownership.update(core, target, object, old, context, timestamp(core.now()));
   for (const admit of core.admissions) {
     admit({ definition, operation: "update", user: context.user, object, old });
   }

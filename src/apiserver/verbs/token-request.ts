@@ -1,0 +1,72 @@
+/** TokenRequest: a signed token for a ServiceAccount. */
+
+import { type BoundObject, ISSUER } from "../auth/service-account-tokens.ts";
+import { child, isJsonObject, type JsonObject } from "../object.ts";
+import { ApiError, badRequest, invalid, invalidValue, notFound } from "../status/status.ts";
+import { find, timestamp } from "./core.ts";
+import type { SubresourceAnswer, SubresourceCall } from "./subresources.ts";
+
+const TOKEN_REQUEST = { group: "authentication.k8s.io", kind: "TokenRequest" };
+const DEFAULT_SECONDS = 3600;
+const LEAST_SECONDS = 600;
+const MOST_SECONDS = 2 ** 32;
+
+export async function requestToken({ core, target, body }: SubresourceCall): Promise<SubresourceAnswer> {
+  const account = find(core, target.definition, target.namespace, target.name)?.object;
+  if (account === undefined) throw notFound(target.definition, target.name);
+  const spec = child(body, "spec");
+  const seconds = typeof spec["expirationSeconds"] === "number" ? spec["expirationSeconds"] : DEFAULT_SECONDS;
+  const field = "spec.expirationSeconds";
+  if (seconds < LEAST_SECONDS) {
+    throw invalid(TOKEN_REQUEST, "", [
+      invalidValue(field, seconds, "may not specify a duration less than 10 minutes"),
+    ]);
+  }
+  if (seconds > MOST_SECONDS) {
+    throw invalid(TOKEN_REQUEST, "", [
+      invalidValue(field, seconds, "may not specify a duration larger than 2^32 seconds"),
+    ]);
+  }
+  const asked = Array.isArray(spec["audiences"]) ? spec["audiences"].map(String) : [];
+  const audiences = asked.length === 0 ? [ISSUER] : asked;
+  const bound = isJsonObject(spec["boundObjectRef"]) ? spec["boundObjectRef"] : undefined;
+  const object = bound === undefined ? undefined : boundObject(core.store, target.namespace, bound);
+  const { name = "", namespace = "", uid = "" } = account.metadata;
+  const signed = await core.tokens.issue({ name, namespace, uid }, audiences, seconds, object);
+  return {
+    code: 201,
+    body: {
+      kind: "TokenRequest",
+      apiVersion: "authentication.k8s.io/v1",
+      metadata: { name, namespace, uid, creationTimestamp: timestamp(core.now()) },
+      spec: { audiences, expirationSeconds: seconds, boundObjectRef: bound ?? null },
+      status: { token: signed.token, expirationTimestamp: timestamp(signed.expires) },
+    },
+  };
+}
+
+function boundObject(
+  store: { get(storage: string, key: string): { object: { metadata: { uid?: string } } } | undefined },
+  namespace: string,
+  reference: JsonObject,
+): BoundObject {
+  const kind = String(reference["kind"] ?? "");
+  const apiVersion = String(reference["apiVersion"] ?? "");
+  const name = String(reference["name"] ?? "");
+  if (apiVersion !== "v1" || (kind !== "Pod" && kind !== "Secret")) {
+    throw badRequest(`cannot bind token to object of type /${apiVersion}, Kind=${kind}`);
+  }
+  const plural = `${kind.toLowerCase()}s`;
+  const found = store.get(plural, `${namespace}/${name}`)?.object;
+  if (found === undefined) throw notFound({ group: "", plural }, name);
+  const uid = String(reference["uid"] ?? "");
+  if (uid !== "" && uid !== found.metadata.uid) {
+    throw new ApiError(
+      409,
+      "Conflict",
+      `Operation cannot be fulfilled on ${kind} ${JSON.stringify(name)}: the UID in the bound object reference (${uid}) does not match the UID in record. The object might have been deleted and then recreated`,
+      { name, kind },
+    );
+  }
+  return { kind, apiVersion, name, uid: found.metadata.uid ?? "" };
+}
