@@ -25,7 +25,13 @@
         "native/sha256/sha256.cc"
       ],
       "include_dirs": ["native"],
-      "defines": ["NAPI_VERSION=9", "NODE_ADDON_API_DISABLE_CPP_EXCEPTIONS", "NODE_ADDON_API_DISABLE_DEPRECATED"],
+      # The fourth: an answer that arrives while a worker thread is being ended can be neither delivered nor thrown.
+      "defines": [
+        "NAPI_VERSION=9",
+        "NODE_ADDON_API_DISABLE_CPP_EXCEPTIONS",
+        "NODE_ADDON_API_DISABLE_DEPRECATED",
+        "NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS"
+      ],
       "cflags": ["-O2", "-fvisibility=hidden", "-fstack-protector-strong"],
       # Headers that are not ours are system headers, so that our warnings need not be theirs.
       "cflags_cc": [

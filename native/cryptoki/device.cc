@@ -116,10 +116,13 @@ Status Device::rescan(bool handlesStable) {
   Scan& scan = scanned.value();
   if (!handlesStable) {
     // Where label and application do not tell objects apart, their values do (ObjectIndex::replace).
-    std::unordered_map<std::string, std::size_t> counts;
-    for (const ScannedObject& object : scan.objects) ++counts[nameKey(object)];
+    std::unordered_map<std::string, std::size_t> now;
+    std::unordered_map<std::string, std::size_t> before;
+    for (const ScannedObject& object : scan.objects) ++now[nameKey(object)];
+    for (const auto& [id, object] : index_.objects()) ++before[nameKey(object)];
     for (ScannedObject& object : scan.objects) {
-      if (counts[nameKey(object)] < 2) continue;
+      const std::string key = nameKey(object);
+      if (now[key] < 2 && before[key] < 2) continue;
       if (const auto value = session_->readValue(object.handle); value) {
         object.fingerprint = Sha256::of(value.value().span());
       }

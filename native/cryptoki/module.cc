@@ -84,6 +84,12 @@ std::shared_ptr<Module> Module::fromFunctionList(CK_FUNCTION_LIST* functions, st
   return std::shared_ptr<Module>(new Module(functions, std::move(name)));
 }
 
+void Module::stopAllCalls(std::chrono::milliseconds limit) {
+  Registry& known = registry();
+  const std::lock_guard lock(known.mutex);
+  for (const auto& [path, module] : known.modules) (void)module->calls_.try_lock_for(limit);  // never unlocked
+}
+
 Status Module::initialize() {
   CK_C_INITIALIZE_ARGS arguments = {};
   arguments.flags = CKF_OS_LOCKING_OK;

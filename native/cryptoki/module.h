@@ -36,6 +36,10 @@ class Module : public std::enable_shared_from_this<Module> {
   // For function lists that come from elsewhere, e.g. from a test. The list outlives the module.
   static std::shared_ptr<Module> fromFunctionList(CK_FUNCTION_LIST* functions, std::string name);
 
+  // For the end of the process: no thread calls into any loaded library after this. Waits `limit` for each call
+  // that runs.
+  static void stopAllCalls(std::chrono::milliseconds limit);
+
   Module(const Module&) = delete;
   Module& operator=(const Module&) = delete;
 

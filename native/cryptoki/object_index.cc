@@ -28,6 +28,7 @@ void ObjectIndex::replace(std::vector<ScannedObject> found, std::uint64_t otherO
       if (before.label == found[i].label && before.application == found[i].application &&
           before.isPrivate == found[i].isPrivate) {
         identity[i] = known->second;
+        found[i].fingerprint = before.fingerprint;
         byHandle.erase(known);
       }
     }

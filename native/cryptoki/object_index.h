@@ -50,6 +50,7 @@ class ObjectIndex {
   void bumpVersion() { ++version_; }
 
   const IndexedObject* find(ObjectId id) const;
+  const std::map<ObjectId, IndexedObject>& objects() const { return objects_; }
   std::size_t size() const { return objects_.size(); }
   std::uint64_t otherObjects() const { return otherObjects_; }
   std::uint64_t version() const { return version_; }

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <utility>
 
 #include "cryptoki/thread.h"
@@ -43,6 +44,20 @@ Error timeoutError(const char* operation, const char* why) {
   return Error::own(ErrorClass::Timeout, operation, std::string("The token did not answer in time: ") + why + ".");
 }
 
+// At exit a call that runs gets this long to end.
+constexpr milliseconds kLastWait{3'000};
+
+struct LiveTokens {
+  std::mutex mutex;
+  std::vector<std::weak_ptr<Token>> tokens;
+};
+
+// Never destroyed: it is used while the process ends.
+LiveTokens& liveTokens() {
+  static LiveTokens* const instance = new LiveTokens;
+  return *instance;
+}
+
 }  // namespace
 
 Token::Token(Opener opener, DeviceOptions options, Deadlines deadlines, std::size_t queueLimit,
@@ -62,6 +77,28 @@ Result<std::shared_ptr<Token>> Token::start(Opener opener, DeviceOptions options
   if (started && startDetachedThread("hsm-watch", [token] { token->watch(); })) return token;
   token->abandon();
   return Error::own(ErrorClass::Internal, "open", "The system gives no more threads.");
+}
+
+// exit() runs the destructors of a library's static objects while our threads may be in its middle. Node's own
+// hooks do not help: process.exit() and an uncaught exception skip them. Handlers run in reverse order, so this one
+// is registered anew after a library has been initialised and has registered its own.
+void Token::closeAllAtExit() {
+  static std::atomic<bool> done{false};
+  if (done.exchange(true)) return;
+  std::vector<std::shared_ptr<Token>> open;
+  {
+    LiveTokens& live = liveTokens();
+    const std::lock_guard lock(live.mutex);
+    for (const auto& known : live.tokens) {
+      if (auto token = known.lock()) open.push_back(std::move(token));
+    }
+  }
+  for (const auto& token : open) {
+    token->mute();
+    token->abandon();
+  }
+  for (const auto& token : open) (void)token->waitUntilEnded(kLastWait);
+  Module::stopAllCalls(kLastWait);
 }
 
 milliseconds Token::limitOf(const Request& request) const {
@@ -150,7 +187,11 @@ void Token::answer(std::uint64_t ticket, Outcome outcome) {
     const std::lock_guard lock(mutex_);
     if (waiting_.erase(ticket) == 0) return;  // answered already, by its deadline
   }
-  sink_->answer(ticket, std::move(outcome));
+  if (!muted_.load(std::memory_order_acquire)) sink_->answer(ticket, std::move(outcome));
+}
+
+void Token::emit(TokenEvent event) {
+  if (!muted_.load(std::memory_order_acquire)) sink_->event(std::move(event));
 }
 
 bool Token::spinForWork() {
@@ -244,7 +285,7 @@ void Token::noteVersion() {
   if (device_ == nullptr) return;
   const std::uint64_t now = device_->index().version();
   if (version_.exchange(now, std::memory_order_acq_rel) == now) return;
-  sink_->event(TokenEvent{TokenEvent::Kind::Changed, now, {}});
+  emit(TokenEvent{TokenEvent::Kind::Changed, now, {}});
 }
 
 Outcome Token::run(Request& request) {
@@ -252,12 +293,20 @@ Outcome Token::run(Request& request) {
     auto module = opener_();
     if (!module) return module.error();
     device_ = std::make_unique<Device>(std::move(module.value()), std::move(options_), &heartbeat_,
-                                       [sink = sink_](DeviceEvent event) {
+                                       [this](DeviceEvent event) {
                                          const bool gone = event.kind == DeviceEvent::Kind::Gone;
-                                         sink->event(TokenEvent{gone ? TokenEvent::Kind::Gone : TokenEvent::Kind::Back,
-                                                                0, std::move(event.reason)});
+                                         emit(TokenEvent{gone ? TokenEvent::Kind::Gone : TokenEvent::Kind::Back, 0,
+                                                         std::move(event.reason)});
                                        });
-    if (Status status = device_->open(); !status) return status.error();
+    {
+      LiveTokens& live = liveTokens();
+      const std::lock_guard lock(live.mutex);
+      std::erase_if(live.tokens, [](const std::weak_ptr<Token>& known) { return known.expired(); });
+      live.tokens.push_back(weak_from_this());
+    }
+    const Status status = device_->open();
+    (void)std::atexit(&Token::closeAllAtExit);
+    if (!status) return status.error();
     return OpenOutcome{device_->description(), device_->index().listing()};
   }
   if (device_ == nullptr) return closedError(nameOf(request));
@@ -323,7 +372,7 @@ void Token::watch() {
         answer(ticket, timeoutError(operation.c_str(), hung ? "a call into its library hangs" : "it was busy"));
       }
       if (hung) {
-        sink_->event(TokenEvent{TokenEvent::Kind::Hung, 0, operation});
+        emit(TokenEvent{TokenEvent::Kind::Hung, 0, operation});
         return;
       }
       lock.lock();

@@ -77,7 +77,9 @@ class TokenSink {
 // Requests are carried out one at a time, in the order of the calls. A request whose deadline passes is answered
 // with Timeout, whether it waits or runs. When a single call into the library does not come back within its
 // deadline the token is hung: everything is answered with Timeout at once, for good.
-class Token {
+//
+// A process that ends closes its tokens first, also when it ends by exit() in the middle of a call.
+class Token : public std::enable_shared_from_this<Token> {
  public:
   using Clock = std::chrono::steady_clock;
   using Opener = std::function<Result<std::shared_ptr<Module>>()>;
@@ -115,6 +117,9 @@ class Token {
         std::shared_ptr<TokenSink> sink);
 
   void work();
+  static void closeAllAtExit();
+  void mute() { muted_.store(true, std::memory_order_release); }
+  void emit(TokenEvent event);
   void watch();
   bool next(Job* job);
   bool spinForWork();
@@ -149,6 +154,7 @@ class Token {
   Heartbeat heartbeat_;
   std::atomic<std::uint64_t> version_{0};
   std::atomic<std::uint32_t> arrivals_{0};
+  std::atomic<bool> muted_{false};
 
   // Of the token's thread alone.
   std::unique_ptr<Device> device_;
