@@ -14,6 +14,7 @@ import { createInformer, type Informer, storeSource } from "../../kube/informer.
 import { type KubeObject, keyOf } from "../../kube/object.ts";
 import { PRIORITY } from "../../kube/queue.ts";
 import { SECRETS, type Secret } from "../../kube/resources.ts";
+import type { StoreChange } from "../../kube/store.ts";
 import { mayUse } from "../../path/policy.ts";
 import type { SecretStore } from "../../pool/store.ts";
 import type { Logger } from "../../telemetry/log.ts";
@@ -21,7 +22,7 @@ import { HSM_DEVICES, type HsmDeviceObject } from "../hsmdevice/resource.ts";
 import { type DevicePolicy, decidePathUse } from "./policy.ts";
 import { createHsmSecretReconciler } from "./reconcile.ts";
 import { HSM_SECRETS, type HsmSecretObject } from "./resource.ts";
-import { BY_PATH, BY_SECRET, hsmSecretIndexes, rivalsFrom } from "./rivals.ts";
+import { BY_PATH, BY_SECRET, competitors, hsmSecretIndexes, rivalsFrom } from "./rivals.ts";
 
 export interface HsmSecretControllerOptions {
   readonly client: KubeClient;
@@ -93,11 +94,7 @@ export function createHsmSecretController(options: HsmSecretControllerOptions): 
     name: "hsmsecret",
     workers: options.workers,
     sources: [
-      storeSource(hsmSecrets.store, (change) => [
-        keyOf(change.object),
-        // The next in line for a path or a Secret, when the elder changes or goes.
-        ...neighbours(hsmSecrets, change.object),
-      ]),
+      storeSource(hsmSecrets.store, (change) => [keyOf(change.object), ...neighbours(hsmSecrets, change)]),
       storeSource(secrets.store, (change) =>
         hsmSecrets.store
           .byIndex(BY_SECRET, keyOf(change.object))
@@ -149,20 +146,18 @@ function tokenSource(store: SecretStore, hsmSecrets: Informer<HsmSecretObject>):
   };
 }
 
-function neighbours(hsmSecrets: Informer<HsmSecretObject>, object: HsmSecretObject): readonly string[] {
-  const parsed = parseHsmSecret(object);
-  if (!parsed.ok) return [];
-  const { namespace = "", name } = object.metadata;
-  const path = pathOf(parsed.value.spec, namespace, name);
-  const secret = `${namespace}/${parsed.value.spec.secretName ?? name}`;
-  const all = [
-    ...(path.ok ? hsmSecrets.store.byIndex(BY_PATH, path.value) : []),
-    ...hsmSecrets.store.byIndex(BY_SECRET, secret),
-  ];
-  // Only those without agreement wait for somebody to go.
-  return all
-    .filter((other) => keyOf(other) !== keyOf(object) && other.status?.syncStatus === "Error")
-    .map((other) => keyOf(other));
+/**
+ * Who else wants to write the same path or Secret: which of them may is decided anew when one comes, goes or is
+ * changed by a person. A change of the status alone decides nothing.
+ */
+function neighbours(
+  hsmSecrets: Informer<HsmSecretObject>,
+  change: StoreChange<HsmSecretObject>,
+): readonly string[] {
+  if (change.type === "updated" && change.old.metadata.generation === change.object.metadata.generation) {
+    return [];
+  }
+  return competitors(hsmSecrets.store, change.object).map((object) => keyOf(object));
 }
 
 /** The policies of the devices that the store serves; all HSMDevices when it serves none by name. */

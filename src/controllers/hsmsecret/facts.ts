@@ -57,6 +57,8 @@ export interface Facts {
   readonly path: string;
   readonly secret: SecretFacts;
   readonly token: TokenFacts;
+  /** True once the token itself was read: a listing follows what others write there with some delay. */
+  readonly looked?: boolean | undefined;
   /** An earlier generation that a plan asked for. */
   readonly earlier?: { readonly generation: number; readonly read: StoreRead } | undefined;
   readonly pathAllowed: boolean;

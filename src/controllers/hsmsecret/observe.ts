@@ -78,10 +78,11 @@ export async function readValue(
     return { ...facts, earlier: { generation, read } };
   }
   const read = await store.read(location, signal);
-  if (read.state !== "present") return { ...facts, token: read };
+  if (read.state !== "present") return { ...facts, token: read, looked: true };
   const { kind, pool, record, digest, checksum } = read;
   return {
     ...facts,
+    looked: true,
     token: {
       state: "present",
       kind,

@@ -394,10 +394,14 @@ describe("autoSync: false", () => {
 
   it("moves once for each new value of sync-now", () => {
     const asked = owner({ annotations: { "hsm.j5t.io/sync-now": "2" } });
-    expect(inWords(plan(facts({ spec: off, owner: asked, secret: secret("new") }), checksums))).toBe(
-      "writeToken new over 3",
+    expect(inWords(plan(facts({ spec: off, owner: asked, token: noToken }), checksums))).toBe("read");
+    expect(
+      inWords(plan(facts({ spec: off, owner: asked, secret: secret("new"), looked: true }), checksums)),
+    ).toBe("writeToken new over 3");
+    const rested = plan(
+      facts({ spec: off, owner: asked, token: listed(3), secret: marked(), looked: true }),
+      checksums,
     );
-    const rested = plan(facts({ spec: off, owner: asked, token: listed(3), secret: marked() }), checksums);
     expect(rested).toMatchObject({ kind: "rest", annotations: { "hsm.j5t.io/sync-now-done": "2" } });
     const answered = owner({ annotations: { "hsm.j5t.io/sync-now": "2", "hsm.j5t.io/sync-now-done": "2" } });
     expect(inWords(plan(facts({ spec: off, owner: answered, secret: secret("new") }), checksums))).toBe(

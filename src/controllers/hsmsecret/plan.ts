@@ -31,6 +31,9 @@ export function plan(facts: Facts, checksums: Checksums): Plan {
   if (refusal !== undefined) return rest(view, refusal, []);
   const finalizer = finalizerStep(facts);
   if (finalizer !== undefined) return { kind: "act", actions: [finalizer], events: [] };
+  // Who asks for a sync now wants what is on the token now.
+  if (isAsked(facts.owner) && facts.token.state !== "failed" && facts.looked !== true)
+    return { kind: "read" };
   let verdict: Verdict = decide(view);
   const rolling = verdict.kind === "inSync" ? rollback(view) : { kind: "none" as const };
   if (rolling.kind === "step") verdict = rolling.verdict;
@@ -103,9 +106,12 @@ function finalizerStep(facts: Facts): Action | undefined {
 
 /** autoSync is off and nobody has asked for a sync since. */
 function isHeld(owner: OwnerFacts, autoSync: boolean): boolean {
-  if (autoSync) return false;
+  return !autoSync && !isAsked(owner);
+}
+
+function isAsked(owner: OwnerFacts): boolean {
   const asked = owner.annotations[ANNOTATION_SYNC_NOW];
-  return asked === undefined || asked === owner.annotations[ANNOTATION_SYNC_DONE];
+  return asked !== undefined && asked !== owner.annotations[ANNOTATION_SYNC_DONE];
 }
 
 function isSafe(actions: readonly Action[]): boolean {

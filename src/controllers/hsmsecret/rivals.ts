@@ -67,6 +67,18 @@ export function rivalsFrom(
   };
 }
 
+/** The others that want to write the same path or the same Secret. */
+export function competitors(
+  store: Pick<ReadStore<HsmSecretObject>, "byIndex">,
+  object: HsmSecretObject,
+): readonly HsmSecretObject[] {
+  const { writtenPath, writtenSecret } = namesOf(object);
+  return [
+    ...writtenPath.flatMap((value) => store.byIndex(BY_WRITTEN_PATH, value)),
+    ...writtenSecret.flatMap((value) => store.byIndex(BY_WRITTEN_SECRET, value)),
+  ].filter((other) => keyOf(other) !== keyOf(object));
+}
+
 /** The key of the eldest that is elder than this one. */
 export function elderOf(object: HsmSecretObject, others: readonly HsmSecretObject[]): string | undefined {
   const elder = others
