@@ -7,7 +7,8 @@ import { stringify } from "yaml";
 import { Authenticator } from "./auth/authenticator.ts";
 import { ServiceAccountTokens } from "./auth/service-account-tokens.ts";
 import { TokenTable } from "./auth/tokens.ts";
-import { Discovery } from "./catalog/discovery.ts";
+import { Discovery, KUBERNETES_VERSION } from "./catalog/discovery.ts";
+import { openApiServer } from "./catalog/openapi.ts";
 import { openCredentials } from "./credentials.ts";
 import { bootstrap } from "./housekeeping/bootstrap.ts";
 import { startControllers } from "./housekeeping/controllers.ts";
@@ -71,7 +72,9 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
   const authenticator = new Authenticator(tokens, accounts, options.anonymous ?? true);
   const streams = new Set<() => void>();
   let address = "";
-  const discovery = new Discovery(registry, () => address, []);
+  const discovery = new Discovery(registry, () => address, [
+    openApiServer(registry, KUBERNETES_VERSION, now),
+  ]);
   const handler = createHandler({
     core,
     authenticator,

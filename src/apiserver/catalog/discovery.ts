@@ -14,6 +14,9 @@ const AGGREGATED_TYPE = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroup
 /** Serves paths that other parts bring, e.g. OpenAPI documents. */
 export type PathServer = (exchange: Exchange, path: string) => Promise<boolean>;
 
+/** What this server behaves like. */
+export const KUBERNETES_VERSION = "v1.36.2";
+
 const VERSION = {
   major: "1",
   minor: "36",
@@ -21,7 +24,7 @@ const VERSION = {
   emulationMinor: "36",
   minCompatibilityMajor: "1",
   minCompatibilityMinor: "35",
-  gitVersion: "v1.36.2",
+  gitVersion: KUBERNETES_VERSION,
   gitCommit: "0000000000000000000000000000000000000000",
   gitTreeState: "clean",
   buildDate: "2026-01-01T00:00:00Z",

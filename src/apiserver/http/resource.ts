@@ -6,7 +6,7 @@ import { groupVersion, type ResourceDefinition, subresource } from "../resources
 import { badRequest, methodNotAllowed } from "../status/status.ts";
 import { parseIncludeObject, partialMetadata, table } from "../table/table.ts";
 import { type Core, served, type User } from "../verbs/core.ts";
-import { type Body, bodyFormat, decodeObject, parseBody } from "../verbs/decode.ts";
+import { type Body, decodeObject, parseBody, readBodyAs } from "../verbs/decode.ts";
 import { deleteOptions, writeOptions } from "../verbs/options.ts";
 import { patch, patchKind } from "../verbs/patch.ts";
 import { get, list, parseSelection, selects } from "../verbs/read.ts";
@@ -184,7 +184,7 @@ async function serveCreate(call: Call): Promise<void> {
   const representation = negotiate(exchange.request.headers.accept, true);
   const settings = writeOptions(exchange.query, "CreateOptions", userAgent(call));
   const body = await readRequest(call);
-  const parsed = parseBody(body.bytes.toString("utf8"), bodyFormat(body.contentType), definition.kind);
+  const parsed = readBodyAs(body, definition.kind);
   const object = decodeObject(
     options.core.registry,
     definition,
@@ -213,7 +213,7 @@ async function serveUpdate(call: Call): Promise<void> {
   const representation = negotiate(exchange.request.headers.accept, true);
   const settings = writeOptions(exchange.query, "UpdateOptions", userAgent(call));
   const body = await readRequest(call);
-  const parsed = parseBody(body.bytes.toString("utf8"), bodyFormat(body.contentType), definition.kind);
+  const parsed = readBodyAs(body, definition.kind);
   const object = decodeObject(
     options.core.registry,
     definition,
@@ -238,7 +238,7 @@ async function servePatch(call: Call): Promise<void> {
 async function readDeleteOptions(call: Call) {
   const body = await readRequest(call);
   if (body.bytes.length === 0) return deleteOptions(call.exchange.query, undefined);
-  const { value } = parseBody(body.bytes.toString("utf8"), bodyFormat(body.contentType), "");
+  const { value } = readBodyAs(body, "");
   const kind = value["kind"];
   if (kind !== undefined && kind !== "" && kind !== "DeleteOptions") {
     throw badRequest(
@@ -295,8 +295,9 @@ async function serveSubresource(call: Call): Promise<void> {
   const text = body.bytes.toString("utf8");
   const { verb, subresource: asked } = call.info;
   const sub = subresource(call.definition, asked);
-  const format = verb === "patch" ? "json" : bodyFormat(body.contentType);
-  const value = text === "" ? {} : parseBody(text, format, sub?.kind ?? "").value;
+  const kind = sub?.kind ?? "";
+  const parsed = verb === "patch" ? parseBody(text || "{}", "json", kind) : undefined;
+  const value = text === "" ? {} : (parsed ?? readBodyAs(body, kind)).value;
   const { contentType } = body;
   const answer = await special({ core: options.core, target: target(call), verb, body: value, contentType });
   await sendObject(exchange, answer.code, answer.body, media);

@@ -4,6 +4,8 @@ import { child, isJsonObject, type JsonObject, type KubeObject } from "../object
 import type { KindRules } from "../resources/definition.ts";
 import { invalidValue } from "../status/status.ts";
 import { crdRules } from "./crd.ts";
+import { eventRules } from "./event.ts";
+import { leaseRules } from "./lease.ts";
 import { labelErrors, pathSegmentErrors, subdomainErrors } from "./names.ts";
 import { podRules } from "./pod.ts";
 import { secretRules } from "./secret.ts";
@@ -51,13 +53,15 @@ const RULES: Record<string, KindRules> = {
   },
   nodes: { ...PLAIN, separateStatus: true },
   services: serviceRules,
-  serviceaccounts: { ...PLAIN, gracePeriod: () => 0 },
+  serviceaccounts: { ...PLAIN, deletionAnswersObject: true },
+  events: eventRules,
+  "events.events.k8s.io": eventRules,
   pods: podRules,
   "deployments.apps": deploymentRules,
   "replicasets.apps": replicaSetRules,
   "daemonsets.apps": daemonSetRules,
   "statefulsets.apps": statefulSetRules,
-  "leases.coordination.k8s.io": { ...PLAIN, unconditionalUpdate: false },
+  "leases.coordination.k8s.io": leaseRules,
   "poddisruptionbudgets.policy": { ...WORKLOAD, unconditionalUpdate: false },
   "networkpolicies.networking.k8s.io": { ...PLAIN, generation: "spec" },
   "roles.rbac.authorization.k8s.io": RBAC,

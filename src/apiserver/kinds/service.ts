@@ -19,20 +19,18 @@ export const serviceRules: KindRules = {
   prepareUpdate: (object, old) => {
     const spec = child(object, "spec");
     const before = child(old, "spec");
-    for (const field of ["clusterIP", "clusterIPs"]) spec[field] ??= before[field];
+    for (const field of ["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"])
+      spec[field] ??= before[field];
     giveAddresses(spec);
   },
   validate,
-  // A Service that is gone is answered as itself, as kube-apiserver does.
-  gracePeriod: () => 0,
+  deletionAnswersObject: true,
 };
 
 function normalize(object: KubeObject): void {
   const spec = child(object, "spec");
   for (const port of portsOf(spec)) port["targetPort"] ??= port["port"];
   if (spec["type"] === "ExternalName") return;
-  spec["ipFamilies"] ??= ["IPv4"];
-  spec["ipFamilyPolicy"] ??= "SingleStack";
   spec["internalTrafficPolicy"] ??= "Cluster";
   if (spec["type"] === "NodePort" || spec["type"] === "LoadBalancer") {
     spec["externalTrafficPolicy"] ??= "Cluster";
@@ -41,6 +39,8 @@ function normalize(object: KubeObject): void {
 
 function giveAddresses(spec: JsonObject): void {
   if (spec["type"] === "ExternalName") return;
+  spec["ipFamilies"] ??= ["IPv4"];
+  spec["ipFamilyPolicy"] ??= "SingleStack";
   if (spec["clusterIP"] === undefined || spec["clusterIP"] === "") {
     spec["clusterIP"] = `10.${randomInt(96, 112)}.${randomInt(256)}.${randomInt(1, 255)}`;
   }

@@ -47,6 +47,8 @@ export interface KindRules {
   readonly warnings?: (object: KubeObject, old: KubeObject | undefined) => string[];
   /** Fields that are taken over at a write of the status (default: `status`). */
   readonly statusFields?: readonly string[];
+  /** A delete that takes effect at once answers the object, not a Status. */
+  readonly deletionAnswersObject?: boolean;
   /** Seconds for which a deleted object stays; undefined when the kind is not deleted gracefully. */
   readonly gracePeriod?: (object: KubeObject, asked: number | undefined) => number;
 }

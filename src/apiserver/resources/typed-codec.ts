@@ -4,7 +4,9 @@
  */
 
 import { isJsonObject, type JsonObject, type KubeObject } from "../object.ts";
+import { setConditionalDefaults } from "../schema/builtin-defaults.ts";
 import { applyDefaults } from "../schema/defaults.ts";
+import { isDroppedWhenZero } from "../schema/go-zero.ts";
 import type { Schema } from "../schema/schema.ts";
 import { badRequest } from "../status/status.ts";
 import type { Codec } from "./definition.ts";
@@ -32,7 +34,10 @@ export function typedCodec(kind: string, version: string, apiVersion: string, sc
         unknown: reader.unknown.sort(depthFirst),
       };
     },
-    applyDefaults: (object) => applyDefaults(object, schema()),
+    applyDefaults(object) {
+      setConditionalDefaults(kind, object);
+      applyDefaults(object, schema());
+    },
     validate: () => ({ causes: [], warnings: [] }),
   };
 }
@@ -64,7 +69,7 @@ class Reader {
       }
       const read = this.#value(value[key], property, fieldPath);
       if (read === undefined) continue;
-      if (isEmptyCollection(read, property) && !(schema.required ?? []).includes(key)) continue;
+      if (isDroppedWhenZero(key, read, property, schema)) continue;
       result[key] = read;
     }
     return result;
@@ -143,16 +148,6 @@ class Reader {
       `${this.#kind} in version ${JSON.stringify(this.#version)} cannot be handled as a ${this.#kind}: ${why}`,
     );
   }
-}
-
-function isEmptyCollection(value: unknown, schema: Schema): boolean {
-  if (Array.isArray(value)) return value.length === 0;
-  return (
-    isJsonObject(value) &&
-    schema.properties === undefined &&
-    schema.additionalProperties !== undefined &&
-    Object.keys(value).length === 0
-  );
 }
 
 /** Amounts of resources may be written as numbers. */

@@ -2,6 +2,7 @@
 
 import { parseDocument } from "yaml";
 import { parseJson } from "../http/json.ts";
+import { decodeProtobuf } from "../http/protobuf.ts";
 import { isJsonObject, type JsonObject, type KubeObject } from "../object.ts";
 import { type FieldValidation, groupVersion, type ResourceDefinition } from "../resources/definition.ts";
 import type { Registry } from "../resources/registry.ts";
@@ -15,11 +16,16 @@ export interface Body {
 const ACCEPTED = "application/json, application/yaml, application/vnd.kubernetes.protobuf";
 
 /** JSON or YAML by the Content-Type; without one, JSON. */
-export function bodyFormat(contentType: string | undefined): "json" | "yaml" {
+function bodyFormat(contentType: string | undefined): "json" | "yaml" | "protobuf" {
   const type = (contentType ?? "").split(";")[0]?.trim().toLowerCase() ?? "";
   if (type === "" || type === "application/json") return "json";
   if (type === "application/yaml") return "yaml";
-  throw new ApiError(
+  if (type === "application/vnd.kubernetes.protobuf") return "protobuf";
+  throw unknownFormat();
+}
+
+function unknownFormat(): ApiError {
+  return new ApiError(
     415,
     "UnsupportedMediaType",
     `the body of the request was in an unknown format - accepted media types include: ${ACCEPTED}`,
@@ -29,6 +35,15 @@ export function bodyFormat(contentType: string | undefined): "json" | "yaml" {
 export interface ParsedBody {
   readonly value: JsonObject;
   readonly duplicates: readonly string[];
+}
+
+/** Parses a body by its Content-Type; `expected` is the kind that messages name. */
+export function readBodyAs(body: Body, expected: string): ParsedBody {
+  const format = bodyFormat(body.contentType);
+  if (format !== "protobuf") return parseBody(body.bytes.toString("utf8"), format, expected);
+  const value = decodeProtobuf(body.bytes);
+  if (value === undefined) throw unknownFormat();
+  return { value, duplicates: [] };
 }
 
 /** Parses the text; `expected` is the kind that messages name. */

@@ -47,6 +47,9 @@ export function remove(
       return { body: served(definition, stored.object), gone: true };
     }
     if (!options.dryRun) core.store.delete(definition.storage, key);
+    if (definition.rules.deletionAnswersObject === true) {
+      return { body: served(definition, object), gone: true };
+    }
     return { body: statusOf(definition, object), gone: true };
   }
   const marked = mark(core, object, finalizers, grace);

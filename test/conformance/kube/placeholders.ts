@@ -13,6 +13,12 @@ const SHAPES: Readonly<Record<string, string>> = {
   microtime: "\\d{4}-\\d{2}-\\d{2}T\\d{2}:\\d{2}:\\d{2}\\.\\d{6}Z",
 };
 
+/** What a request sends where the recording left the value out. */
+const EXAMPLES: Readonly<Record<string, string>> = {
+  time: "2026-01-01T00:00:00Z",
+  microtime: "2026-01-01T00:00:00.000000Z",
+};
+
 const NUMBERED_SHAPES: Readonly<Record<string, string>> = {
   uid: "[0-9a-f-]{36}",
   rv: "\\d+",
@@ -37,8 +43,8 @@ export class Bindings {
     const missing: string[] = [];
     const filled = text.replace(
       PLACEHOLDER,
-      (whole, kind: string | undefined, number: string | undefined) => {
-        if (kind === undefined) return whole;
+      (whole, kind: string | undefined, number: string | undefined, plain: string | undefined) => {
+        if (kind === undefined) return EXAMPLES[plain ?? ""] ?? whole;
         const value = this.#values.get(`${kind}:${number}`);
         if (value === undefined) missing.push(`${kind}:${number}`);
         return value ?? whole;
