@@ -50,7 +50,8 @@ export interface StubToken {
   readonly soPin: string;
   readonly serialNumber: string;
   /**
-   * Something happens to the card, e.g. `remove`, `remove after 3 apdus`, `insert`, `swap`, `power cycle`, `erase`,
+   * Something happens to the card, e.g. `remove`, `remove after 3 apdus`, `insert`, `swap`, `power cycle`, `logout`,
+   * `erase`,
    * `pcscd stop`, `pcscd start`, `flash full`, `flash free`, `apdu delay 29000` (microseconds),
    * `fault C_CreateObject rv=CKR_DEVICE_ERROR at=3`, `faults clear`. Rejects with one sentence for anything else.
    */

@@ -22,7 +22,7 @@ export function planCleanup({ proven, view, foreign }: CleanupInput): number[] {
     for (const id of migrated(write.path, foreign)) ids.add(id);
   }
   for (const id of view.leftovers) ids.add(id);
-  return [...ids];
+  return [...ids].filter((id) => view.stuck?.has(id) !== true);
 }
 
 function exceeding(write: PlannedWrite, view: TokenView): number[] {

@@ -38,6 +38,8 @@ export interface TokenView {
   readonly objectCapacity: number;
   /** Leftovers that a second refresh showed again: they may go at any time. */
   readonly leftovers: readonly number[];
+  /** Objects that the token would not destroy: they take their room for good. */
+  readonly stuck?: ReadonlySet<number> | undefined;
 }
 
 export type CreateOperation = Extract<ObjectOperation, { kind: "create" }>;
@@ -201,7 +203,9 @@ function evictable(view: TokenView): (readonly number[])[] {
   history.sort((a, b) => b.depth - a.depth || (a.time < b.time ? -1 : a.time > b.time ? 1 : 0));
   const taken = new Set<number>([...damaged.flat(), ...history.flatMap(({ ids }) => ids)]);
   const leftovers = view.leftovers.filter((id) => !taken.has(id)).map((id) => [id]);
-  return [...leftovers, ...damaged, ...history.map(({ ids }) => ids)];
+  return [...leftovers, ...damaged, ...history.map(({ ids }) => ids)]
+    .map((ids) => ids.filter((id) => view.stuck?.has(id) !== true))
+    .filter((ids) => ids.length > 0);
 }
 
 function operationsOf(write: PlannedWrite): CreateOperation[] {

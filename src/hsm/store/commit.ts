@@ -31,6 +31,8 @@ interface Created {
 export class Committer {
   readonly #token: ObjectToken;
   readonly #index: TokenIndex;
+  /** Objects that the token would not destroy. */
+  readonly #stuck = new Set<number>();
   /** Something was created and not proven: only a fresh look at the token tells what is there. */
   unproven = false;
 
@@ -61,7 +63,7 @@ export class Committer {
     group: readonly PendingWrite[],
     settle: (pending: PendingWrite, result: WriteResult) => void,
   ): Promise<PendingWrite[]> {
-    const plan = await this.#plan(group);
+    const plan = await this.#planWithRoom(group);
     const later: PendingWrite[] = [];
     const creating: { pending: PendingWrite; operations: readonly CreateOperation[] }[] = [];
     for (const [i, pending] of group.entries()) {
@@ -75,15 +77,10 @@ export class Committer {
     }
     if (creating.length === 0) return later;
 
-    const outcomes = await this.#token.apply([
-      ...plan.makeRoom.map((id) => ({ kind: "destroy" as const, id })),
-      ...creating.flatMap(({ operations }) => operations),
-    ]);
-    const failedRoom = failureIn(outcomes.slice(0, plan.makeRoom.length));
-    if (failedRoom !== undefined) throw failedRoom;
+    const outcomes = await this.#token.apply(creating.flatMap(({ operations }) => operations));
     const toProve: PendingWrite[] = [];
     const broken: PendingWrite[] = [];
-    let at = plan.makeRoom.length;
+    let at = 0;
     for (const { pending, operations } of creating) {
       const own = outcomes.slice(at, at + operations.length);
       at += operations.length;
@@ -96,6 +93,38 @@ export class Committer {
     }
     await this.#prove(toProve, broken, settle);
     return later;
+  }
+
+  /** A plan for whose records the room is there: what had to give way has gone. */
+  async #planWithRoom(group: readonly PendingWrite[]): Promise<WritePlan> {
+    for (;;) {
+      const plan = await this.#plan(group);
+      if (plan.makeRoom.length === 0) return plan;
+      const gone = await this.#destroy(plan.makeRoom);
+      await this.#index.absorb(await this.#token.list(), false);
+      if (gone) return plan;
+    }
+  }
+
+  /**
+   * Destroys one after the other. What the token answers for and will not destroy (on a card: an object whose value
+   * is gone) is left alone from then on, so that it never stands in the way of the others; false when there was one.
+   */
+  async #destroy(ids: readonly number[]): Promise<boolean> {
+    let gone = true;
+    let rest = ids.filter((id) => !this.#stuck.has(id));
+    while (rest.length > 0) {
+      const outcomes = await this.#token.apply(rest.map((id) => ({ kind: "destroy" as const, id })));
+      const failure = failureIn(outcomes);
+      if (failure === undefined) break;
+      const at = outcomes.findIndex(({ kind }) => kind === "failed");
+      const id = rest[at];
+      if (id === undefined || !isHsmError(failure, "Internal")) throw failure;
+      this.#stuck.add(id);
+      gone = false;
+      rest = rest.slice(at + 1);
+    }
+    return gone;
   }
 
   async #plan(group: readonly PendingWrite[]): Promise<WritePlan> {
@@ -159,9 +188,7 @@ export class Committer {
 
   /** What is not proven goes before anybody can be served it. */
   async #remove(ids: readonly number[]): Promise<TokenListing> {
-    const outcomes = await this.#token.apply(ids.map((id) => ({ kind: "destroy" as const, id })));
-    const failure = failureIn(outcomes);
-    if (failure !== undefined) throw failure;
+    await this.#destroy(ids);
     return this.#token.list();
   }
 
@@ -170,7 +197,7 @@ export class Committer {
     const ids = planCleanup({ proven, view: this.#view(snapshot), foreign: snapshot.model.foreign });
     if (ids.length === 0) return;
     try {
-      await this.#token.apply(ids.map((id) => ({ kind: "destroy" as const, id })));
+      await this.#destroy(ids);
       await this.#index.absorb(await this.#token.list(), false);
     } catch (cause) {
       if (!isHsmError(cause)) throw cause;
@@ -185,6 +212,7 @@ export class Committer {
       objectsUsed: snapshot.model.objectsUsed,
       objectCapacity: this.#token.info().objectCapacity,
       leftovers: snapshot.leftovers,
+      stuck: this.#stuck,
     };
   }
 }

@@ -36,6 +36,23 @@ export async function readValues(
   return values;
 }
 
+/**
+ * Values for finding out what is damaged. A token that answers otherwise and cannot read one object (a destroy that
+ * was cut short leaves the name without the value, and no way to destroy it) must not take all others along.
+ */
+async function readWhatCanBeRead(
+  token: ObjectToken,
+  ids: readonly number[],
+): Promise<Map<number, Uint8Array>> {
+  const values = new Map<number, Uint8Array>();
+  for (const outcome of await token.read(ids)) {
+    if ("value" in outcome) values.set(outcome.id, outcome.value);
+    else if (!isHsmError(outcome.error, "NotFound") && !isHsmError(outcome.error, "Internal"))
+      throw outcome.error;
+  }
+  return values;
+}
+
 export class TokenIndex {
   readonly #token: ObjectToken;
   readonly #instance: string;
@@ -158,7 +175,7 @@ export class TokenIndex {
   async #readAndNote(groups: readonly RecordGroup[]): Promise<{ group: RecordGroup; verdict: Verified }[]> {
     if (groups.length === 0) return [];
     const ids = groups.flatMap((group) => [...group.ids]);
-    const values = await readValues(this.#token, ids);
+    const values = await readWhatCanBeRead(this.#token, ids);
     const suspects: { group: RecordGroup; verdict: Verified }[] = [];
     for (const group of groups) {
       const verdict = verifyGroup(group, (id) => values.get(id));

@@ -116,6 +116,8 @@ void apply(CardState& card, const std::vector<std::string>& words) {
       {"remove", remove},
       {"insert", insert},
       {"power cycle", powerCycle},
+      // As another program's wrong PIN, or its logout on 0.23, would.
+      {"logout", [](CardState& state) { state.loggedIn = 0; }},
       {"swap", [](CardState& state) { stub::makeFresh(state); remove(state); insert(state); }},
       {"erase", stub::makeFresh},
       {"pcscd stop", [](CardState& state) { state.pcscdRunning = 0; state.loggedIn = 0; }},
