@@ -13,6 +13,7 @@ import type { EventRecorder } from "../../kube/events.ts";
 import { createInformer, type Informer, storeSource } from "../../kube/informer.ts";
 import { type KubeObject, keyOf } from "../../kube/object.ts";
 import { PRIORITY } from "../../kube/queue.ts";
+import type { ReflectorEvent } from "../../kube/reflector.ts";
 import { SECRETS, type Secret } from "../../kube/resources.ts";
 import type { StoreChange } from "../../kube/store.ts";
 import { mayUse } from "../../path/policy.ts";
@@ -40,6 +41,8 @@ export interface HsmSecretControllerOptions {
   readonly clock?: Clock | undefined;
   readonly random?: Random | undefined;
   readonly onReconciled?: ((outcome: ReconcileOutcome) => void) | undefined;
+  /** Once everything has been listed and the workers start. */
+  readonly onReady?: (() => void) | undefined;
 }
 
 export interface HsmSecretController {
@@ -54,7 +57,12 @@ export function createHsmSecretController(options: HsmSecretControllerOptions): 
   const { client, store, namespaces, logger } = options;
   const clock = options.clock ?? systemClock;
   const random = options.random ?? Math.random;
-  const watching = { client, clock, random };
+  const onEvent = (event: ReflectorEvent, resource: { readonly plural: string }) => {
+    const { kind } = event;
+    if (kind !== "listFailed" && kind !== "watchRefused" && kind !== "watchBroken") return;
+    logger.warn("a watch failed and is tried again", { resource: resource.plural, kind }, event.error);
+  };
+  const watching = { client, clock, random, onEvent };
   const hsmSecrets = createInformer<HsmSecretObject>({
     ...watching,
     resource: HSM_SECRETS,
@@ -126,6 +134,7 @@ export function createHsmSecretController(options: HsmSecretControllerOptions): 
         if (signal.aborted) return;
         throw error;
       }
+      options.onReady?.();
       await Promise.all([watches, controller.run(signal)]);
     },
   };
