@@ -59,10 +59,9 @@ class Player {
 
   async play(): Promise<ExchangeResult[]> {
     for (const exchange of this.#story.exchanges) {
-      await this.#act(PREPARATIONS[this.#story.id]?.before?.[exchange.id] ?? []);
-      const differences = await this.#playOne(exchange).catch((error: unknown) => [
-        `failed: ${String(error)}`,
-      ]);
+      const differences = await this.#act(PREPARATIONS[this.#story.id]?.before?.[exchange.id] ?? [])
+        .then(() => this.#playOne(exchange))
+        .catch((error: unknown) => [`failed: ${String(error)}`]);
       this.#results.set(exchange.id, differences);
       for (const watched of this.#open.filter(
         (entry) => entry.exchange.readUntilAfterStep === exchange.step,
