@@ -77,10 +77,10 @@ interface Flags {
   readonly serial?: string;
   readonly slot?: number;
   readonly pinFile?: string;
-  readonly cert: string;
-  readonly key: string;
-  readonly ca: string;
-  readonly poolUid: string;
+  readonly cert?: string;
+  readonly key?: string;
+  readonly ca?: string;
+  readonly poolUid?: string;
   readonly manager: string;
   readonly listen: ListenAddress;
   readonly health: ListenAddress;
@@ -106,10 +106,10 @@ function describeCommand(): Command {
     .addOption(new Option("--serial <number>", "the token with this serial number").conflicts("slot"))
     .addOption(new Option("--slot <id>", "the token in this slot").argParser(wholeNumber(0)))
     .option("--pin-file <path>", "file that holds the PIN; nobody but owner and group may read it")
-    .requiredOption("--cert <path>", "PEM certificate of this agent")
-    .requiredOption("--key <path>", "PEM key of the certificate")
-    .requiredOption("--ca <path>", "PEM authorities that managers are trusted by")
-    .requiredOption("--pool-uid <uid>", "UID of the pool that the certificate was made for")
+    .option("--cert <path>", "PEM certificate of this agent")
+    .option("--key <path>", "PEM key of the certificate")
+    .option("--ca <path>", "PEM authorities that managers are trusted by")
+    .option("--pool-uid <uid>", "UID of the pool that the certificate was made for")
     .option("--manager <name>", "name in the certificate of the manager that may call", "manager")
     .addOption(address("--listen <address>", "where the manager is served", "127.0.0.1:9090"))
     .addOption(address("--health <address>", "where /livez and /readyz are served", "127.0.0.1:8093"))
@@ -155,10 +155,10 @@ function toOptions(flags: Flags): AgentOptions {
     deviceType: flags.deviceType,
     select: selectorOf(flags),
     pinFile: flags.pinFile,
-    certificate: flags.cert,
-    key: flags.key,
-    authorities: flags.ca,
-    poolUid: flags.poolUid,
+    certificate: needed(flags.cert, "--cert"),
+    key: needed(flags.key, "--key"),
+    authorities: needed(flags.ca, "--ca"),
+    poolUid: needed(flags.poolUid, "--pool-uid"),
     manager: flags.manager,
     listen: flags.listen,
     health: flags.health,
@@ -169,6 +169,12 @@ function toOptions(flags: Flags): AgentOptions {
     objectCapacity: flags.objectCapacity,
     historyLimit: flags.historyLimit,
   };
+}
+
+/** Not left to the parser: it would complain of these before it names a flag that nobody knows. */
+function needed(value: string | undefined, flag: string): string {
+  if (value === undefined) throw new UsageError(`${flag} is needed.`);
+  return value;
 }
 
 function selectorOf(flags: Flags): TokenSelector | undefined {
