@@ -119,9 +119,13 @@ async function takeTurns(runners: readonly Runner[]): Promise<Samples> {
     for (const operation of ["read", "raw_read", "list", "create", "raw_create", "destroy", "raw_destroy"]) {
       for (const runner of runners) {
         if (operation.startsWith("raw_") && runner.name !== "addon") continue;
-        const turn = await runner.run(operation, countOf(runner.name, operation));
-        // The first round warms up.
-        if (round === 0) continue;
+        const count = countOf(runner.name, operation);
+        // The first round warms up: an agent that has run for a minute is what counts, not one just started.
+        if (round === 0) {
+          await runner.run(operation, count >= READS ? 10 * count : count);
+          continue;
+        }
+        const turn = await runner.run(operation, count);
         const key = `${runner.name} ${operation}`;
         samples.set(key, [...(samples.get(key) ?? []), turn]);
       }

@@ -16,7 +16,7 @@ using std::chrono::milliseconds;
 
 // A caller that answers each read with the next one comes back within this time; then a short spin saves the
 // sleep and the wake-up (tens of microseconds, as much as a read). Otherwise the thread sleeps at once.
-constexpr microseconds kSpin{60};
+constexpr microseconds kSpin{150};
 
 void relax() {
 #if defined(__x86_64__) || defined(__i386__)
