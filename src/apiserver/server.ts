@@ -5,6 +5,7 @@ import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { stringify } from "yaml";
 import { Authenticator } from "./auth/authenticator.ts";
+import { refuseEscalation } from "./auth/escalation.ts";
 import { ServiceAccountTokens } from "./auth/service-account-tokens.ts";
 import { TokenTable } from "./auth/tokens.ts";
 import { Discovery, KUBERNETES_VERSION } from "./catalog/discovery.ts";
@@ -63,7 +64,8 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
   const accounts = new ServiceAccountTokens(store, now, credentials.signingKey, (pem) =>
     credentials.keepSigningKey(pem),
   );
-  const core: Core = { store, registry, now, tokens: accounts, admissions: [] };
+  const admissions = options.rbac === true ? [refuseEscalation(store)] : [];
+  const core: Core = { store, registry, now, tokens: accounts, admissions };
   const certificate = credentials.certificates.authority.certificate;
   bootstrap(core);
   const stopControllers = startControllers({ core, certificate, onError });

@@ -14,13 +14,15 @@ export interface ControllerOptions {
 }
 
 /** Clients see the object that they deleted in its terminating state before the collector moves. */
-const SETTLE_MS = 20;
+const SETTLE_MS = 5;
+/** A namespace is emptied a moment after its deletion, so that who deleted it can see what happens. */
+const NAMESPACE_SETTLE_MS = 200;
 const RETRY_MS = 100;
 
 export function startControllers({ core, certificate, onError }: ControllerOptions): () => void {
   const namespaces = new Loop({
     work: (name) => emptyNamespace(core, name),
-    delayMs: 5 * SETTLE_MS,
+    delayMs: NAMESPACE_SETTLE_MS,
     retryMs: RETRY_MS,
     onError,
   });

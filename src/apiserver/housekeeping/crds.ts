@@ -76,15 +76,7 @@ function withConditions(
     const old = conditions[index];
     const time = old?.["status"] === change["status"] ? old?.["lastTransitionTime"] : timestamp(core.now());
     const { type, status: value, reason, message } = change;
-    const generation = crd.metadata.generation ?? 1;
-    const next = {
-      type,
-      status: value,
-      lastTransitionTime: time,
-      reason,
-      message,
-      observedGeneration: generation,
-    };
+    const next = { type, status: value, lastTransitionTime: time, reason, message };
     if (old === undefined) conditions.push(next);
     else conditions[index] = next;
   }

@@ -193,8 +193,9 @@ async function serveCreate(call: Call): Promise<void> {
     exchange.warnings,
   );
   if (REVIEWS.has(definition.group)) {
-    const namespace = target(call).namespace;
-    const answer = await review(options.core, options.authenticator, definition, namespace, object, user);
+    const { namespace } = target(call);
+    const asker: WriteContext = { user, options: settings, warnings: exchange.warnings };
+    const answer = await review(options.core, options.authenticator, definition, namespace, object, asker);
     await sendObject(exchange, 201, answer, representation.media);
     return;
   }

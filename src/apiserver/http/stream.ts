@@ -83,5 +83,8 @@ export function serveWatch(
   if (!watch.bookmarks) return;
   const remind = (): void => sink.bookmark(bookmark(core, definition));
   timers.push(setInterval(remind, BOOKMARK_INTERVAL_MS));
-  if (life > 2 * BOOKMARK_BEFORE_END_MS) timers.push(setTimeout(remind, life - BOOKMARK_BEFORE_END_MS));
+  if (life <= 2 * BOOKMARK_BEFORE_END_MS) return;
+  for (const early of [BOOKMARK_BEFORE_END_MS, BOOKMARK_BEFORE_END_MS / 2]) {
+    timers.push(setTimeout(remind, life - early));
+  }
 }

@@ -36,14 +36,14 @@ export const eventRules: KindRules = {
   unconditionalUpdate: true,
   generation: "none",
   separateStatus: false,
-  normalize,
+  complete,
   validate,
 };
 
 const isNewForm = (object: KubeObject): boolean => object.apiVersion === "events.k8s.io/v1";
 
 /** Times and the reporter are always shown, empty where they are not known. */
-function normalize(object: KubeObject): void {
+function complete(object: KubeObject): void {
   object["eventTime"] ??= null;
   if (isNewForm(object)) {
     object["deprecatedFirstTimestamp"] ??= null;

@@ -1,13 +1,13 @@
 /** The rules of each built-in kind. */
 
-import { child, isJsonObject, type JsonObject, type KubeObject } from "../object.ts";
+import type { KubeObject } from "../object.ts";
 import type { KindRules } from "../resources/definition.ts";
-import { invalidValue } from "../status/status.ts";
 import { crdRules } from "./crd.ts";
 import { eventRules } from "./event.ts";
 import { leaseRules } from "./lease.ts";
-import { labelErrors, pathSegmentErrors, subdomainErrors } from "./names.ts";
+import { labelErrors, subdomainErrors } from "./names.ts";
 import { podRules } from "./pod.ts";
+import { bindingRules, clusterRoleRules, roleRules } from "./rbac.ts";
 import { secretRules } from "./secret.ts";
 import { serviceRules } from "./service.ts";
 import { daemonSetRules, deploymentRules, replicaSetRules, statefulSetRules } from "./workload.ts";
@@ -28,8 +28,6 @@ function namespaceNameErrors(name: string, prefix: boolean): string[] {
 function dropStatus(object: KubeObject): void {
   object["status"] = {};
 }
-
-const RBAC: KindRules = { ...PLAIN, nameErrors: pathSegmentErrors };
 
 const RULES: Record<string, KindRules> = {
   secrets: secretRules,
@@ -64,37 +62,12 @@ const RULES: Record<string, KindRules> = {
   "leases.coordination.k8s.io": leaseRules,
   "poddisruptionbudgets.policy": { ...WORKLOAD, unconditionalUpdate: false },
   "networkpolicies.networking.k8s.io": { ...PLAIN, generation: "spec" },
-  "roles.rbac.authorization.k8s.io": RBAC,
-  "clusterroles.rbac.authorization.k8s.io": RBAC,
-  "rolebindings.rbac.authorization.k8s.io": {
-    ...RBAC,
-    normalize: defaultSubjects,
-    validate: (object, old) => roleRefErrors(object, old),
-  },
-  "clusterrolebindings.rbac.authorization.k8s.io": {
-    ...RBAC,
-    normalize: defaultSubjects,
-    validate: (object, old) => roleRefErrors(object, old),
-  },
+  "roles.rbac.authorization.k8s.io": roleRules,
+  "clusterroles.rbac.authorization.k8s.io": clusterRoleRules,
+  "rolebindings.rbac.authorization.k8s.io": bindingRules,
+  "clusterrolebindings.rbac.authorization.k8s.io": bindingRules,
   "validatingadmissionpolicies.admissionregistration.k8s.io": { ...WORKLOAD, unconditionalUpdate: false },
 };
-
-function defaultSubjects(object: KubeObject): void {
-  const subjects = Array.isArray(object["subjects"]) ? (object["subjects"] as JsonObject[]) : [];
-  for (const subject of subjects) {
-    if (!isJsonObject(subject) || subject["kind"] === "ServiceAccount") continue;
-    if ((subject["apiGroup"] ?? "") === "") subject["apiGroup"] = "rbac.authorization.k8s.io";
-  }
-}
-
-function roleRefErrors(object: KubeObject, old: KubeObject | undefined) {
-  const reference = child(object, "roleRef");
-  const before = child(old, "roleRef");
-  if (old === undefined || (reference["kind"] === before["kind"] && reference["name"] === before["name"]))
-    return [];
-  const shown = { APIGroup: reference["apiGroup"], Kind: reference["kind"], Name: reference["name"] };
-  return [invalidValue("roleRef", shown, "cannot change roleRef")];
-}
 
 export function rulesOf(group: string, plural: string): KindRules {
   return RULES[group === "" ? plural : `${plural}.${group}`] ?? PLAIN;

@@ -152,6 +152,7 @@ export const PROPERTY_EXTENSIONS: Readonly<Record<string, Readonly<Record<string
 /** Models that are owned and replaced as a whole. */
 export const ATOMIC_MODELS: ReadonlySet<string> = new Set([
   `${META}LabelSelector`,
+  `${META}OwnerReference`,
   ...[
     "ConfigMapKeySelector",
     "EndpointAddress",

@@ -66,7 +66,17 @@ function customResource(crd: KubeObject, version: JsonObject): ResourceDefinitio
     codec: customCodec(kind, `${group}/${versionName}`, schema),
     rules,
     table: customTable(version),
+    ...conversion(spec, group, versionName),
   };
+}
+
+/** Strategy None: objects of other versions differ in their apiVersion only. */
+function conversion(spec: JsonObject, group: string, version: string): Pick<ResourceDefinition, "convert"> {
+  const versions = listOf(spec["versions"]);
+  if (versions.length < 2) return {};
+  const stored = versions.find((item) => item["storage"] === true) ?? {};
+  const as = (name: string) => (object: KubeObject) => ({ ...object, apiVersion: `${group}/${name}` });
+  return { convert: { fromStored: as(version), toStored: as(String(stored["name"])) } };
 }
 
 function selectableFields(version: JsonObject): SelectableFields {

@@ -41,6 +41,8 @@ export interface KindRules {
   /** A main-resource write leaves status alone, a status write everything else. */
   readonly separateStatus: boolean;
   readonly normalize?: (object: KubeObject) => void;
+  /** Fills in what nobody comes to own by it, after the owners are written down. */
+  readonly complete?: (object: KubeObject) => void;
   readonly prepareCreate?: (object: KubeObject, context: RuleContext) => void;
   readonly prepareUpdate?: (object: KubeObject, old: KubeObject, context: RuleContext) => void;
   readonly validate?: (object: KubeObject, old: KubeObject | undefined) => Cause[];

@@ -2,10 +2,12 @@
 
 import type { Authenticator } from "../auth/authenticator.ts";
 import { authorize, type Question, visitRules } from "../auth/rbac.ts";
-import { child, isJsonObject, type JsonObject } from "../object.ts";
+import { child, isJsonObject, type JsonObject, type KubeObject } from "../object.ts";
 import { groupVersion, type ResourceDefinition } from "../resources/definition.ts";
 import { badRequest, type Cause, invalid, invalidValue } from "../status/status.ts";
 import { type Core, timestamp, type User } from "./core.ts";
+import { track } from "./ownership.ts";
+import type { WriteContext } from "./write.ts";
 
 export const REVIEWS: ReadonlySet<string> = new Set(["authentication.k8s.io", "authorization.k8s.io"]);
 
@@ -14,11 +16,16 @@ export async function review(
   authenticator: Authenticator,
   definition: ResourceDefinition,
   namespace: string,
-  body: JsonObject,
-  user: User,
+  body: KubeObject,
+  context: WriteContext,
 ): Promise<JsonObject> {
+  const { user } = context;
   const head = { kind: definition.kind, apiVersion: groupVersion(definition) };
   const spec = child(body, "spec");
+  if (local(definition)) body.metadata = { ...body.metadata, namespace };
+  // Reviews are objects for a moment: they show who wrote them.
+  track(core, { definition, namespace, name: "", subresource: "" }, body, undefined, context);
+  const { metadata } = body;
   switch (definition.kind) {
     case "SelfSubjectReview":
       return {
@@ -27,10 +34,10 @@ export async function review(
         status: { userInfo: userInfo(user) },
       };
     case "TokenReview":
-      return { ...head, metadata: {}, spec, status: await tokenStatus(authenticator, spec) };
+      return { ...head, metadata, spec, status: await tokenStatus(authenticator, spec) };
     case "SelfSubjectAccessReview":
       checkAttributes(spec, true);
-      return { ...head, metadata: {}, spec, status: accessStatus(core, user, spec) };
+      return { ...head, metadata, spec, status: accessStatus(core, user, spec) };
     case "SelfSubjectRulesReview": {
       const asked = spec["namespace"];
       if (typeof asked !== "string" || asked === "") throw badRequest("no namespace on request");
@@ -38,8 +45,7 @@ export async function review(
     }
     default: {
       checkAttributes(spec, false);
-      const local = definition.kind === "LocalSubjectAccessReview";
-      if (local && child(spec, "resourceAttributes")["namespace"] !== namespace) {
+      if (local(definition) && child(spec, "resourceAttributes")["namespace"] !== namespace) {
         throw refuse(
           invalidValue(
             "spec.resourceAttributes.namespace",
@@ -52,12 +58,16 @@ export async function review(
       const subject: User = { name: String(spec["user"] ?? ""), groups };
       return {
         ...head,
-        metadata: local ? { namespace } : {},
+        metadata,
         spec,
         status: accessStatus(core, subject, spec),
       };
     }
   }
+}
+
+function local(definition: ResourceDefinition): boolean {
+  return definition.kind === "LocalSubjectAccessReview";
 }
 
 export function userInfo(user: User): JsonObject {

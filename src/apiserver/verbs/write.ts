@@ -70,6 +70,7 @@ export function create(core: Core, target: WriteTarget, object: KubeObject, cont
   definition.codec.applyDefaults(object);
   definition.rules.normalize?.(object);
   track(core, target, object, undefined, context);
+  definition.rules.complete?.(object);
   definition.rules.prepareCreate?.(object, ruleContext(core, namespace));
   for (const admit of core.admissions) {
     admit({ definition, operation: "create", user: context.user, object, old: undefined });
@@ -121,6 +122,7 @@ export function update(
   definition.codec.applyDefaults(object);
   definition.rules.normalize?.(object);
   track(core, target, object, old, context);
+  definition.rules.complete?.(object);
   if (target.subresource === "") {
     definition.rules.prepareUpdate?.(object, old, ruleContext(core, namespace));
   }
@@ -135,6 +137,8 @@ export function update(
   );
   const causes = [
     ...metadataUpdateErrors(definition, object, old),
+    // Custom resources are checked by two validators in kube-apiserver, and report it twice.
+    ...(definition.custom ? metadataUpdateErrors(definition, object, old) : []),
     ...(definition.rules.validate?.(object, old) ?? []),
     ...schema.causes,
   ];
