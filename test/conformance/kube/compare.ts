@@ -1,7 +1,7 @@
 /** Compares an answer with the recorded one, by the rules of the recordings' README ("How to compare"). */
 
 import type { Bindings } from "./placeholders.ts";
-import type { Json, RecordedResponse } from "./recording.ts";
+import type { Json, Kept, RecordedResponse } from "./recording.ts";
 
 export interface Answer {
   readonly status: number;
@@ -16,8 +16,7 @@ const PARSER_MESSAGE =
   /cannot unmarshal|Go struct|Go value|yaml: |converting YAML|invalid character|looking for beginning|unexpected end of JSON|unexpected EOF|strconv\.|\.go:|typed patch object|json: |illegal base64|couldn't get version\/kind|expected pointer|v1\.\w+\{|unable to decode|Object 'Kind' is missing|structured-merge/;
 
 export interface CompareOptions {
-  /** The recorded body keeps only part of the object. */
-  readonly subset?: boolean;
+  readonly kept?: Kept;
 }
 
 export function compareAnswer(
@@ -84,6 +83,11 @@ export function compareJson(
     differences.push(`${where || "body"}: missing, expected ${JSON.stringify(expected).slice(0, 200)}`);
   } else if (typeof expected === "string" && typeof actual === "string") {
     compareText(expected, actual, where, bindings, differences);
+  } else if (Array.isArray(expected) && Array.isArray(actual) && options.kept === "items") {
+    for (const [index, item] of expected.entries()) {
+      const found = actual.find((candidate) => nameOf(candidate) === nameOf(item));
+      compareJson(item, found, `${where}[${index}]`, bindings, differences, options);
+    }
   } else if (Array.isArray(expected) && Array.isArray(actual)) {
     if (expected.length !== actual.length) {
       differences.push(
@@ -107,6 +111,14 @@ export function compareJson(
       `${where}: expected ${JSON.stringify(expected).slice(0, 300)}, got ${JSON.stringify(actual).slice(0, 300)}`,
     );
   }
+}
+
+/** What tells the items of a list apart that was cut in the recording. */
+function nameOf(item: Json): string {
+  if (!isObject(item)) return JSON.stringify(item);
+  const metadata = item["metadata"];
+  const name = (isObject(metadata) ? metadata["name"] : undefined) ?? item["name"] ?? item["resource"];
+  return JSON.stringify(name ?? item["version"] ?? item["groupVersion"] ?? item);
 }
 
 function compareObject(
@@ -139,7 +151,7 @@ function compareObject(
       compareJson(value, actual[key], `${where}.${key}`, bindings, differences, options);
     }
   }
-  if (options.subset === true) return;
+  if (options.kept === "fields" || options.kept === "items") return;
   const cut = "itemNames" in expected || (typeof expected["n"] === "number" && "items" in actual);
   for (const key of Object.keys(actual)) {
     if (key in expected || key === "storageVersionHash") continue;

@@ -4,18 +4,22 @@
  */
 
 const PLACEHOLDER =
-  /<(?:(uid|rv|rand|token|continue):([a-z0-9]+)|(time|microtime|audit-id|etag|cert|kid|hash|age|clusterIP|nodePort|server|n|commit)|(?:[^<>"]* after iat|unix time|discovery or openapi document, not kept))>/g;
+  /<(?:(uid|rv|rand|token|continue):([a-z0-9]+)|(time|microtime|audit-id|etag|cert|kid|hash|age|clusterIP|nodePort|server|n|commit|rand|cut|tmp|rv|gzip|protobuf|pid)|(?:[^<>"]* after iat|unix time|discovery or openapi document, not kept))>/g;
 
 /** What may stand for a placeholder that is not numbered. */
 const SHAPES: Readonly<Record<string, string>> = {
   time: "\\d{4}-\\d{2}-\\d{2}T\\d{2}:\\d{2}:\\d{2}Z",
   age: "(?:\\d+[smhdy])+|<unknown>|<invalid>",
+  rand: "[a-z0-9]+",
+  rv: "\\d+",
   microtime: "\\d{4}-\\d{2}-\\d{2}T\\d{2}:\\d{2}:\\d{2}\\.\\d{6}Z",
 };
 
 /** What a request sends where the recording left the value out. */
 const EXAMPLES: Readonly<Record<string, string>> = {
   time: "2026-01-01T00:00:00Z",
+  rand: "[a-z0-9]+",
+  rv: "\\d+",
   microtime: "2026-01-01T00:00:00.000000Z",
 };
 

@@ -40,6 +40,7 @@ export interface Exchange {
   readonly closedBy?: "server" | "client";
   readonly readUntilAfterStep?: string;
   readonly kubectl?: KubectlRun;
+  readonly note?: string;
 }
 
 export interface Story {
@@ -61,6 +62,16 @@ export function loadStories(file: string): Story[] {
     stories.set(id, list);
   }
   return [...stories].map(([id, exchanges]) => ({ id, exchanges }));
+}
+
+/** How much of an answer the recording kept: all; some of an object's fields; some of a list's items as well. */
+export type Kept = "all" | "fields" | "items";
+
+export function keptOf(exchange: Exchange, story: Story): Kept {
+  const text = `${exchange.step} ${exchange.note ?? ""}`;
+  if (/\bcut to\b/.test(text)) return "items";
+  if (/\bevents keep\b/.test(text)) return "fields";
+  return story.exchanges.some(({ note }) => /bodies keep only part/.test(note ?? "")) ? "fields" : "all";
 }
 
 /** Namespaces that a story takes for granted: those in its paths that it neither makes nor finds missing. */

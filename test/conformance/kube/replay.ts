@@ -5,7 +5,14 @@ import { type Answer, compareAnswer, compareJson } from "./compare.ts";
 import { runKubectl } from "./kubectl-run.ts";
 import { Bindings } from "./placeholders.ts";
 import { type Action, PREPARATIONS } from "./preparations.ts";
-import { type Exchange, type Json, namespacesOf, type RecordedRequest, type Story } from "./recording.ts";
+import {
+  type Exchange,
+  type Json,
+  keptOf,
+  namespacesOf,
+  type RecordedRequest,
+  type Story,
+} from "./recording.ts";
 import { type Call, type OpenWatch, send, type Target, watch } from "./server.ts";
 
 export interface ExchangeResult {
@@ -16,8 +23,6 @@ export interface ExchangeResult {
   readonly differences: readonly string[];
 }
 
-/** Stories whose recorded bodies keep only part of the object. */
-const SUBSET_STORIES: ReadonlySet<string> = new Set(["patch/strategic-deployment", "patch/strategic-pod"]);
 /** How long a watch waits for events that do not come. */
 const QUIET_MS = 400;
 const EVENT_WAIT_MS = 3000;
@@ -94,7 +99,7 @@ class Player {
       return this.#results.get(exchange.id) ?? differences;
     }
     const answer = await send(this.#target, call);
-    return compareAnswer(response, answer, this.#bindings, { subset: SUBSET_STORIES.has(this.#story.id) });
+    return compareAnswer(response, answer, this.#bindings, { kept: keptOf(exchange, this.#story) });
   }
 
   async #finishWatch(opened: { exchange: Exchange; watch: OpenWatch }): Promise<void> {
@@ -109,7 +114,9 @@ class Player {
       const quiet = exchange.closedBy === "server" ? patience : QUIET_MS;
       const lines = await opened.watch.read(events.length + 1, quiet);
       const actual = lines.map((line) => JSON.parse(line) as Json);
-      compareJson(events, actual, "events", this.#bindings, differences);
+      compareJson(events, actual, "events", this.#bindings, differences, {
+        kept: keptOf(exchange, this.#story),
+      });
     }
     opened.watch.close();
     this.#results.set(exchange.id, differences);
