@@ -112,7 +112,7 @@ async function pullDuringWrite(
   }
 }
 
-async function onFreshClient<T>(token: StubToken, use: (client: HsmClient) => Promise<T>): Promise<T> {
+export async function onFreshClient<T>(token: StubToken, use: (client: HsmClient) => Promise<T>): Promise<T> {
   const client = await openClient(token);
   try {
     return await use(client);
