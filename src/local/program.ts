@@ -5,6 +5,7 @@ import { createWriteStream, readFileSync, rmSync, type WriteStream, writeFileSyn
 import { createInterface } from "node:readline";
 import { backoffDelay } from "../kube/backoff.ts";
 import { type Clock, type Random, sleep } from "../kube/clock.ts";
+import { withDeadline } from "./deadline.ts";
 import { formatIdentity, identify, parseIdentity, runs } from "./process-identity.ts";
 
 export type ProgramState = "stopped" | "starting" | "ready" | "restarting";
@@ -29,6 +30,7 @@ export interface ProgramOptions {
 /** Milliseconds after which a start counts as failed. */
 const START_TIMEOUT = 30_000;
 const PROBE_PAUSE = 25;
+const PROBE_TIMEOUT = 5_000;
 /** Milliseconds that a program has to end by itself. */
 const GRACE = 10_000;
 const RESTART = { base: 200, max: 10_000 };
@@ -170,7 +172,7 @@ export class Program {
       if (signal.aborted) throw new Error(`${name} was stopped.`);
       if (this.#child !== child) throw new Error(`${name} ended at its start. ${this.#quote()}`);
       try {
-        await probe(AbortSignal.any([signal, AbortSignal.timeout(5_000)]));
+        await withDeadline(PROBE_TIMEOUT, signal, probe);
         break;
       } catch (error) {
         if (clock.monotonic() >= deadline) {

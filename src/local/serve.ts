@@ -3,7 +3,7 @@
 import { createInformer } from "../kube/informer.ts";
 import { HSM_SECRETS, type HsmSecret } from "./cluster.ts";
 import { testHsmFlags } from "./commands.ts";
-import { DEMO, DEMO_PATH, provideDemo } from "./demo.ts";
+import { DEMO, DEMO_PATH, Demo } from "./demo.ts";
 import { LocalPaths } from "./paths.ts";
 import type { ProgramState } from "./program.ts";
 import { formatDuration, type Screen } from "./screen.ts";
@@ -31,10 +31,12 @@ export async function serve(options: ServeOptions): Promise<void> {
   const began = performance.now();
   const states = new Map<ProgramName, ProgramState>();
   let running = false;
-  const session = new LocalSession({
+  const onStep = (text: string, milliseconds: number) => screen.step(text, milliseconds);
+  const session: LocalSession = new LocalSession({
     paths,
     logLevel: options.logLevel,
-    onStep: (text, milliseconds) => screen.step(text, milliseconds),
+    onStep,
+    onAgentReady: () => demo.writeToken(),
     onState(program, state, detail) {
       states.set(program, state);
       if (!running || signal.aborted) return;
@@ -43,6 +45,7 @@ export async function serve(options: ServeOptions): Promise<void> {
       if (state === "ready") screen.line(`${TITLES[program]} is back`);
     },
   });
+  const demo = new Demo(session, onStep);
   // Stops a start that is under way too.
   const stopped = new Promise<void>((resolve) => {
     const stop = () => resolve();
@@ -50,7 +53,7 @@ export async function serve(options: ServeOptions): Promise<void> {
     else signal.addEventListener("abort", stop, { once: true });
   });
   try {
-    const started = session.start().then(() => provideDemo(session, (text, ms) => screen.step(text, ms)));
+    const started = session.start().then(() => demo.createHsmSecret(signal));
     await Promise.race([started, stopped]);
     if (!signal.aborted) {
       running = true;

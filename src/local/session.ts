@@ -31,6 +31,8 @@ export interface SessionOptions {
   /** A step of the start that is done, with its milliseconds. */
   readonly onStep: (text: string, milliseconds: number) => void;
   readonly onState?: ((program: ProgramName, state: ProgramState, detail: string) => void) | undefined;
+  /** The agent serves, the manager has not started. */
+  readonly onAgentReady?: (() => Promise<void>) | undefined;
   readonly onLine?: ((program: ProgramName, line: string) => void) | undefined;
   readonly clock?: Clock | undefined;
   readonly random?: Random | undefined;
@@ -109,6 +111,7 @@ export class LocalSession {
         },
       ),
     );
+    await this.#options.onAgentReady?.();
     await this.#step("started the manager", () =>
       this.#launch("manager", managerCommand({ ...this.context, agentsFile: this.#writeAgentsFile() }), () =>
         answers(`http://127.0.0.1:${ports.managerHealth}/readyz`),

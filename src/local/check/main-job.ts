@@ -14,6 +14,7 @@ import {
   type TextData,
   untilObject,
 } from "../cluster.ts";
+import type { CommandContext } from "../commands.ts";
 import type { LocalSession } from "../session.ts";
 import { writeOnToken } from "../test-hsm.ts";
 import type { TokenReader } from "../token-reader.ts";
@@ -31,6 +32,11 @@ const OTHER = { namespace: NAMESPACE, name: "other" } as const;
 const pathOf = (ref: { readonly name: string }) => `secrets/${NAMESPACE}/${ref.name}`;
 const POLL = 25;
 
+/** On the token before there is a manager, as on hardware that has been in use. */
+export function writeFirstEdition(context: CommandContext): Promise<void> {
+  return writeOnToken(context, pathOf(MAIN), edition(1));
+}
+
 export function mainJob(session: LocalSession, token: TokenReader): readonly Step[] {
   const { client } = session;
   const world = new World(session, token);
@@ -39,7 +45,6 @@ export function mainJob(session: LocalSession, token: TokenReader): readonly Ste
       name: "token to Secret: a secret of the token becomes a Secret",
       async run(signal) {
         await applyNamespace(client, NAMESPACE);
-        await world.writeToken(MAIN, 1, signal);
         // A short history, so that each write also destroys something.
         await createHsmSecret(client, MAIN, { historyLimit: 1 });
         await world.secretIs(MAIN, 1, signal);

@@ -3,12 +3,13 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { withDeadline } from "../deadline.ts";
 import { LocalPaths } from "../paths.ts";
 import { formatDuration, type Screen } from "../screen.ts";
 import { LocalSession } from "../session.ts";
 import { TokenReader } from "../token-reader.ts";
 import { Killer } from "./killer.ts";
-import { mainJob, type Step } from "./main-job.ts";
+import { mainJob, type Step, writeFirstEdition } from "./main-job.ts";
 
 export interface CheckOptions {
   readonly screen: Screen;
@@ -31,10 +32,11 @@ export async function runCheck(options: CheckOptions): Promise<CheckResult> {
   const { screen, killSeed, signal } = options;
   const folder = await mkdtemp(join(tmpdir(), "hsm-local-check-"));
   let killer: Killer | undefined;
-  const session = new LocalSession({
+  const session: LocalSession = new LocalSession({
     paths: new LocalPaths(folder),
     logLevel: killSeed === undefined ? "info" : "debug",
     onStep: (text, milliseconds) => screen.line(`     ${formatDuration(milliseconds).padStart(8)}  ${text}`),
+    onAgentReady: () => writeFirstEdition(session.context),
     onLine: (program, line) => killer?.line(program, line),
   });
   const tally = new Tally(screen, signal);
@@ -83,7 +85,7 @@ class Tally {
     const started = performance.now();
     const time = () => formatDuration(performance.now() - started).padStart(8);
     try {
-      await step.run(AbortSignal.any([this.#stop, AbortSignal.timeout(patience)]));
+      await withDeadline(patience, this.#stop, (signal) => step.run(signal));
       this.passed += 1;
       this.#screen.line(`ok   ${time()}  ${step.name}`);
     } catch (error) {
