@@ -42,9 +42,15 @@ export function compareAnswer(
   } else if (expected.body !== undefined) {
     const body = parse(actual.text);
     if (body === undefined) differences.push(`body: not JSON: ${actual.text.slice(0, 200)}`);
-    else compareJson(expected.body, body, "", bindings, differences, options);
+    else compareJson(expected.body, body, "", bindings, differences, withCutObject(expected.body, options));
   }
   return differences;
+}
+
+/** An object without apiVersion was cut in the recording: no server answers one. */
+function withCutObject(body: Json, options: CompareOptions): CompareOptions {
+  const cut = isObject(body) && "kind" in body && "metadata" in body && !("apiVersion" in body);
+  return cut && options.kept !== "items" ? { kept: "fields" } : options;
 }
 
 function parse(text: string): Json | undefined {
@@ -129,7 +135,9 @@ function compareObject(
   differences: string[],
   options: CompareOptions,
 ): void {
-  for (const [key, value] of Object.entries(expected)) {
+  // Names of fields hold placeholders too: the keys of managedFields name uids.
+  const filled = new Map(Object.entries(expected).map(([key, value]) => [bindings.fill(key).text, value]));
+  for (const [key, value] of filled) {
     if (key === "storageVersionHash") continue;
     if (key === "time" && where.includes("managedFields")) {
       if (actual[key] === undefined) differences.push(`${where}.time: missing`);
@@ -154,7 +162,7 @@ function compareObject(
   if (options.kept === "fields" || options.kept === "items") return;
   const cut = "itemNames" in expected || (typeof expected["n"] === "number" && "items" in actual);
   for (const key of Object.keys(actual)) {
-    if (key in expected || key === "storageVersionHash") continue;
+    if (filled.has(key) || key === "storageVersionHash") continue;
     if (cut && (key === "items" || key === "metadata" || key === "apiVersion")) continue;
     if (key === "time" && where.includes("managedFields")) differences.push(`${where}.time: not expected`);
     else differences.push(`${where}.${key}: not expected, got ${JSON.stringify(actual[key]).slice(0, 200)}`);
