@@ -16,6 +16,8 @@ export function pruneUnknown(value: unknown, schema: Schema, resource: boolean):
 
 function walk(value: unknown, schema: Schema, resource: boolean, path: string, unknown: string[]): void {
   if (Array.isArray(value)) {
+    // A list below a node that keeps unknown fields, with nothing said of its items: they are kept whole.
+    if (schema.items === undefined && schema["x-kubernetes-preserve-unknown-fields"] === true) return;
     for (const [index, item] of value.entries()) {
       walk(
         item,
