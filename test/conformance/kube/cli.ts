@@ -37,7 +37,7 @@ export async function replayFile(file: string, only?: string): Promise<ExchangeR
   return results;
 }
 
-async function main(args: readonly string[]): Promise<number> {
+export async function main(args: readonly string[]): Promise<number> {
   const storyFlag = args.indexOf("--story");
   const only = storyFlag < 0 ? undefined : args[storyFlag + 1];
   const files = args.filter(
@@ -71,8 +71,4 @@ async function main(args: readonly string[]): Promise<number> {
     `${matched} of ${played} exchanges match (${((100 * matched) / Math.max(played, 1)).toFixed(1)} %)\n`,
   );
   return matched === played ? 0 : 1;
-}
-
-if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  process.exitCode = await main(process.argv.slice(2));
 }
