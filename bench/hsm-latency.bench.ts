@@ -15,11 +15,11 @@ import { fill, type Place } from "./runners/store.ts";
 const here = dirname(fileURLToPath(import.meta.url));
 const quick = process.env["HSM_BENCH_QUICK"] === "1";
 const SIZES = [10, 100, 1000];
-const ROUNDS = quick ? 3 : 12;
+const ROUNDS = quick ? 3 : 10;
 /** Operations a turn: dear ones are asked for less often. */
 const READS = quick ? 50 : 200;
 const SEARCHES = quick ? 5 : 20;
-const WRITES = quick ? 2 : 5;
+const WRITES = quick ? 2 : 3;
 const LOOP_MILLISECONDS = quick ? 1_000 : 10_000;
 
 type Samples = Map<string, number[][]>;

@@ -2,6 +2,7 @@
 #ifndef HSM_NATIVE_TEST_FAKE_LIBRARY_H_
 #define HSM_NATIVE_TEST_FAKE_LIBRARY_H_
 
+#include <atomic>
 #include <functional>
 #include <map>
 #include <string>
@@ -37,7 +38,7 @@ class FakeLibrary {
   CK_FLAGS flags = CKF_TOKEN_INITIALIZED | CKF_USER_PIN_INITIALIZED | CKF_LOGIN_REQUIRED;
   CK_ULONG minPinLength = 6;
   CK_ULONG maxPinLength = 15;
-  bool present = true;
+  std::atomic<bool> present = true;
   // All handles become others when the library is initialised again, as with OpenSC.
   bool renumbers = true;
 
