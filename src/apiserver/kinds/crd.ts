@@ -2,7 +2,7 @@
 
 import { child, isJsonObject, type KubeObject } from "../object.ts";
 import type { KindRules } from "../resources/definition.ts";
-import { type Cause, invalidValue } from "../status/status.ts";
+import { crdCauses } from "../schema/crd/document.ts";
 import { subdomainErrors } from "./names.ts";
 
 export const crdRules: KindRules = {
@@ -12,7 +12,14 @@ export const crdRules: KindRules = {
   separateStatus: true,
   normalize,
   prepareCreate,
-  validate,
+  prepareUpdate: (object) => {
+    // A version that becomes the stored one is remembered: objects may be kept in it from now on.
+    const status = child(object, "status");
+    const known = Array.isArray(status["storedVersions"]) ? status["storedVersions"] : [];
+    const added = storageVersions(object).filter((name) => !known.includes(name));
+    if (added.length > 0) object["status"] = { ...status, storedVersions: [...known, ...added] };
+  },
+  validate: crdCauses,
 };
 
 function normalize(object: KubeObject): void {
@@ -29,22 +36,16 @@ function normalize(object: KubeObject): void {
 }
 
 function prepareCreate(object: KubeObject): void {
-  const versions = child(object, "spec")["versions"];
-  const stored = (Array.isArray(versions) ? versions : [])
-    .filter((version) => isJsonObject(version) && version["storage"] === true)
-    .map((version) => (version as { name?: unknown }).name);
   object["status"] = {
-    conditions: [],
+    conditions: null,
     acceptedNames: { plural: "", kind: "" },
-    storedVersions: stored,
+    storedVersions: storageVersions(object),
   };
 }
 
-function validate(object: KubeObject): Cause[] {
-  const spec = child(object, "spec");
-  const expected = `${String(child(spec, "names")["plural"] ?? "")}.${String(spec["group"] ?? "")}`;
-  const name = object.metadata.name ?? "";
-  return name === expected
-    ? []
-    : [invalidValue("metadata.name", name, 'must be spec.names.plural+"."+spec.group')];
+function storageVersions(object: KubeObject): unknown[] {
+  const versions = child(object, "spec")["versions"];
+  return (Array.isArray(versions) ? versions : [])
+    .filter((version) => isJsonObject(version) && version["storage"] === true)
+    .map((version) => (version as { name?: unknown }).name);
 }

@@ -2,6 +2,7 @@
 
 import type { KubeObject } from "../object.ts";
 import type { KindRules } from "../resources/definition.ts";
+import { configMapRules } from "./config-map.ts";
 import { crdRules } from "./crd.ts";
 import { eventRules } from "./event.ts";
 import { leaseRules } from "./lease.ts";
@@ -31,6 +32,7 @@ function dropStatus(object: KubeObject): void {
 
 const RULES: Record<string, KindRules> = {
   secrets: secretRules,
+  configmaps: configMapRules,
   "customresourcedefinitions.apiextensions.k8s.io": crdRules,
   namespaces: {
     ...PLAIN,

@@ -22,6 +22,20 @@ export const OBJECT_META_FIELDS: ReadonlySet<string> = new Set([
   "selfLink",
 ]);
 
+const TEXT_MAPS: ReadonlySet<string> = new Set(["labels", "annotations"]);
+
+/** Labels and annotations: texts by text; null is the empty text. */
+function textMap(kind: string, field: string, value: unknown): JsonObject {
+  const refuse = (found: string) =>
+    badRequest(`${kind} cannot be handled: metadata.${field} must map texts to texts, found ${found}`);
+  if (!isJsonObject(value)) throw refuse(Array.isArray(value) ? "an array" : typeof value);
+  const entries = Object.entries(value).map(([key, item]): [string, string] => {
+    if (item !== null && typeof item !== "string") throw refuse(`${typeof item} for ${JSON.stringify(key)}`);
+    return [key, item ?? ""];
+  });
+  return Object.fromEntries(entries);
+}
+
 export function openCodec(kind: string, apiVersion: string): Codec {
   return {
     decode(body: JsonObject) {
@@ -34,7 +48,7 @@ export function openCodec(kind: string, apiVersion: string): Codec {
       const metadata: JsonObject = {};
       for (const [key, value] of Object.entries(given ?? {})) {
         if (!OBJECT_META_FIELDS.has(key)) unknown.push(`metadata.${key}`);
-        else if (value !== null) metadata[key] = value;
+        else if (value !== null) metadata[key] = TEXT_MAPS.has(key) ? textMap(kind, key, value) : value;
       }
       return { object: { ...copy, kind, apiVersion, metadata } as KubeObject, unknown };
     },

@@ -69,7 +69,8 @@ class Reader {
       }
       const read = this.#value(value[key], property, fieldPath);
       if (read === undefined) continue;
-      if (isDroppedWhenZero(key, read, property, schema)) continue;
+      // An empty managedFields is a wish: start over with the owners.
+      if (fieldPath !== "metadata.managedFields" && isDroppedWhenZero(key, read, property, schema)) continue;
       result[key] = read;
     }
     return result;

@@ -28,11 +28,7 @@ export function patchKind(definition: ResourceDefinition, contentType: string | 
   );
   const kind = supported.includes(type) ? BY_TYPE[type] : undefined;
   if (kind !== undefined) return kind;
-  throw new ApiError(
-    415,
-    "UnsupportedMediaType",
-    `the body of the request was in an unknown format - accepted media types include: ${supported.join(", ")}`,
-  );
+  throw new ApiError(415, "UnsupportedMediaType", "415: Unsupported Media Type", {});
 }
 
 export function patch(
@@ -100,21 +96,32 @@ function decodePatched(
   const { definition } = target;
   const validation = context.options.fieldValidation;
   const warnings: string[] = [];
-  const object = decodeObject(
-    core.registry,
-    definition,
-    { value: copyJson(patched), duplicates: [] },
-    validation === "Strict" ? "Warn" : validation,
-    warnings,
-  );
+  let object: KubeObject;
+  try {
+    object = decodeObject(
+      core.registry,
+      definition,
+      { value: copyJson(patched), duplicates: [] },
+      validation === "Strict" ? "Warn" : validation,
+      warnings,
+    );
+  } catch (error) {
+    if (error instanceof ApiError && error.code === 400) throw unfit(error.message);
+    throw error;
+  }
   if (validation === "Strict" && warnings.length > 0) {
-    const message = `Invalid value: ${JSON.stringify(JSON.stringify(patched))}: strict decoding error: ${warnings.join(", ")}`;
-    throw new ApiError(422, "Invalid", ` "" is invalid: patch: ${message}`, {
-      causes: [{ reason: "FieldValueInvalid", message, field: "patch" }],
-    });
+    throw unfit(`strict decoding error: ${warnings.join(", ")}`);
   }
   context.warnings.push(...warnings);
   return object;
+}
+
+/** kube-apiserver shows the whole object here; this one does not, for it may hold secrets. */
+function unfit(why: string): ApiError {
+  const message = `Invalid value: "{...}": ${why}`;
+  return new ApiError(422, "Invalid", ` "" is invalid: patch: ${message}`, {
+    causes: [{ reason: "FieldValueInvalid", message, field: "patch" }],
+  });
 }
 
 /** A patch that says nothing of the revision holds for the one it was made from; one that says it demands it. */

@@ -48,6 +48,7 @@ export function create(core: Core, target: WriteTarget, object: KubeObject, cont
   const meta = object.metadata;
   takeNamespace(definition, meta, namespace);
   checkNamespaceLives(core, definition, meta, namespace);
+  checkDefinitionLives(core, definition, meta);
   if ((meta.resourceVersion ?? "") !== "") {
     throw internal("resourceVersion should not be set on objects to be created");
   }
@@ -114,7 +115,7 @@ export function update(
   if (entry === undefined) throw notFound(definition, name);
   const old = fromStored(definition, entry.object);
   const meta = object.metadata;
-  if (mode === "put") checkNames(target, meta);
+  checkNames(target, meta);
   checkPreconditions(definition, object, entry, mode);
   carryOver(object, old);
   if (target.subresource === "status") keepAllButStatus(definition, object, old);
@@ -137,8 +138,8 @@ export function update(
   );
   const causes = [
     ...metadataUpdateErrors(definition, object, old),
-    // Custom resources are checked by two validators in kube-apiserver, and report it twice.
-    ...(definition.custom ? metadataUpdateErrors(definition, object, old) : []),
+    // Two validators look at this in kube-apiserver, and each reports it.
+    ...metadataUpdateErrors(definition, object, old),
     ...(definition.rules.validate?.(object, old) ?? []),
     ...schema.causes,
   ];
@@ -206,6 +207,14 @@ function checkNamespaceLives(
   if (found === undefined) throw notFound(NAMESPACES, namespace);
   if (found.metadata.deletionTimestamp === undefined) return;
   throw terminating(definition, meta.name ?? "", namespace);
+}
+
+function checkDefinitionLives(core: Core, definition: ResourceDefinition, meta: ObjectMeta): void {
+  if (!definition.custom) return;
+  const crd = core.store.get("customresourcedefinitions.apiextensions.k8s.io", definition.storage)?.object;
+  if (crd?.metadata.deletionTimestamp === undefined) return;
+  const why = "create not allowed while custom resource definition is terminating";
+  throw forbidden(definition, meta.name ?? "", why);
 }
 
 function terminating(definition: ResourceDefinition, name: string, namespace: string): ApiError {
