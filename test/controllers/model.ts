@@ -3,7 +3,6 @@
  * cut before or after any call that changes something.
  */
 
-import { checksums } from "../../src/controllers/hsmsecret/plan.fixture.ts";
 import { createHsmSecretReconciler } from "../../src/controllers/hsmsecret/reconcile.ts";
 import type { HsmSecretObject } from "../../src/controllers/hsmsecret/resource.ts";
 import type { SecretRecord } from "../../src/hsm/record/record.ts";
@@ -13,6 +12,7 @@ import { KubeError } from "../../src/kube/error.ts";
 import { type KubeObject, keyOf, type ObjectRef, type Resource } from "../../src/kube/object.ts";
 import type { Secret } from "../../src/kube/resources.ts";
 import type { Observation, SecretKey, SecretStore, StoreRead } from "../../src/pool/store.ts";
+import { checksums } from "./plan-facts.ts";
 
 export const MODEL_PATH = "secrets/shop/db";
 const POOL = "11".repeat(16);

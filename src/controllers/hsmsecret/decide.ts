@@ -131,7 +131,7 @@ function tokenAbsent(view: View): Verdict {
       : wait("Waiting", `There is no data at ${path} on the token, and no Secret.`);
   }
   if (spec.direction === "SecretToHSM") return tokenFromSecret(view, secret, "Changed");
-  if (known) {
+  if (known && (view.resolve !== "secret" || spec.direction === "HSMToSecret")) {
     // The Secret is the last copy: the collector must not take it with the HSMSecret.
     const marks = marksFor(facts, base, false);
     if (!carries(secret, marks, base)) {
@@ -140,7 +140,7 @@ function tokenAbsent(view: View): Verdict {
     return {
       kind: "outOfSync",
       reason: "HSMDataMissing",
-      message: `The data at ${path} is gone from the token; the Secret is the last copy and is left alone.`,
+      message: `The data at ${path} is gone from the token; the Secret is the last copy and is left alone until the annotation hsm.j5t.io/resolve is secret.`,
     };
   }
   if (spec.direction === "HSMToSecret") {

@@ -1,12 +1,20 @@
 /** Builders of facts for the tests of the plan: two sides and a base in words. */
 
 import { createHmac } from "node:crypto";
-import type { HsmSecretSpec } from "../../crd/hsmsecret.ts";
-import type { Base } from "../../crd/hsmsecret-status.ts";
-import { ANNOTATION_PATH, API_VERSION, FINALIZER, MANAGED_LABELS } from "../../crd/names.ts";
-import { parseHsmSecret } from "../../crd/parse.ts";
-import type { SecretKey } from "../../pool/store.ts";
-import type { Checksums, Facts, OwnerFacts, Plan, SecretFacts, TokenFacts } from "./facts.ts";
+import type {
+  Checksums,
+  Facts,
+  OwnerFacts,
+  Plan,
+  SecretFacts,
+  TokenFacts,
+} from "../../src/controllers/hsmsecret/facts.ts";
+import { plan } from "../../src/controllers/hsmsecret/plan.ts";
+import type { Direction, HsmSecretSpec } from "../../src/crd/hsmsecret.ts";
+import type { Base } from "../../src/crd/hsmsecret-status.ts";
+import { ANNOTATION_PATH, API_VERSION, FINALIZER, MANAGED_LABELS } from "../../src/crd/names.ts";
+import { parseHsmSecret } from "../../src/crd/parse.ts";
+import type { SecretKey } from "../../src/pool/store.ts";
 
 export const PATH = "secrets/shop/db";
 export const POOL = "11".repeat(16);
@@ -167,4 +175,41 @@ function actionInWords(action: Extract<Plan, { kind: "act" }>["actions"][number]
     default:
       return action.kind;
   }
+}
+
+/** A Secret whose marks are right, as the plan itself would put them. */
+export function marked(): SecretFacts {
+  const planned = plan(facts({ status: noBase }), checksums);
+  const action = planned.kind === "act" ? planned.actions[0] : undefined;
+  if (action?.kind !== "markSecret") throw new Error("expected marks");
+  const annotations = Object.entries(action.marks.annotations).filter(
+    (entry): entry is [string, string] => entry[1] !== null,
+  );
+  return secret("old", { annotations: Object.fromEntries(annotations) });
+}
+
+/** A status without a base. */
+export const noBase = { observedGeneration: 1 };
+
+/** What a plan comes to in this direction, in words. The Secret is ours, or its user's with SecretToHSM. */
+export function decide(
+  direction: Direction,
+  changes: Partial<Facts>,
+  adopt = direction === "SecretToHSM",
+): string {
+  const finalizers = direction === "HSMToSecret" ? [] : owner().finalizers;
+  const seen = changes.secret ?? secret("old");
+  const unowned =
+    seen.state === "absent" ? seen : { ...seen, labels: {}, annotations: {}, ownerReferences: [] };
+  return inWords(
+    plan(
+      facts({
+        owner: owner({ finalizers }),
+        ...changes,
+        secret: direction === "SecretToHSM" ? unowned : seen,
+        spec: spec({ direction, adopt }),
+      }),
+      checksums,
+    ),
+  );
 }
