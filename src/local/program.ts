@@ -201,7 +201,7 @@ export class Program {
     const said = this.#lastLines.filter((line) => line.trim() !== "");
     const line =
       said.findLast((text) => text.startsWith(`${this.name}: `) || /^\w*Error\b/.test(text)) ?? said.at(-1);
-    return line === undefined ? where : `It said: ${line} ${where}`;
+    return line === undefined ? where : `It said: ${sentenceOf(line)} ${where}`;
   }
 
   async #end(): Promise<void> {
@@ -217,6 +217,17 @@ export class Program {
     if (state === this.#state && state !== "restarting") return;
     this.#state = state;
     this.#options.onState?.(state, detail);
+  }
+}
+
+/** The words of a log line without its fields; other lines as they are. */
+function sentenceOf(line: string): string {
+  if (!line.startsWith("{")) return line;
+  try {
+    const { msg, reason } = JSON.parse(line) as { readonly msg?: unknown; readonly reason?: unknown };
+    return `${String(msg)}${reason === undefined ? "" : `: ${String(reason)}`}`;
+  } catch {
+    return line;
   }
 }
 

@@ -14,8 +14,10 @@ type Trigger =
   | { readonly target: ProgramName; readonly delay: number };
 
 /** Milliseconds. */
-const LONGEST_DELAY = 600;
+const LONGEST_DELAY = 400;
 const MOST_LINES = 12;
+/** Kills in one step of the check: it has to end some time. */
+const MOST_KILLS = 3;
 
 export class Killer {
   readonly #session: LocalSession;
@@ -23,6 +25,7 @@ export class Killer {
   readonly #onKill: (target: ProgramName, point: string) => void;
   #armed: Trigger | undefined;
   #linesSeen = 0;
+  #left = 0;
   #timer: NodeJS.Timeout | undefined;
   #turn: number;
 
@@ -33,9 +36,15 @@ export class Killer {
     this.#turn = Math.floor(this.#random() * 100);
   }
 
-  /** Chooses the next point. One that did not come before is given up. */
+  /** A step of the check begins. A point that did not come in the last one is given up. */
   arm(): void {
+    this.#left = MOST_KILLS;
+    this.#next();
+  }
+
+  #next(): void {
     clearTimeout(this.#timer);
+    this.#left -= 1;
     this.#linesSeen = 0;
     this.#armed = this.#choose();
     if ("delay" in this.#armed) {
@@ -75,6 +84,8 @@ export class Killer {
   #kill(target: ProgramName, point: string): void {
     this.#armed = undefined;
     if (this.#session.program(target).kill()) this.#onKill(target, point);
+    // The next point comes while the program starts anew, or soon after.
+    if (this.#left > 0) this.#next();
   }
 }
 
