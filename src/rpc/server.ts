@@ -177,6 +177,8 @@ function tlsOptions(material: TlsMaterial): ServerOptions {
     // A resumed session would skip the verification of a certificate that has expired or lost its authority since.
     secureOptions: constants.SSL_OP_NO_TICKET,
     handshakeTimeout: 10_000,
+    // An answer is two small writes: with Nagle, the second would wait for the other side.
+    noDelay: true,
   };
 }
 
