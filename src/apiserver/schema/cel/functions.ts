@@ -13,8 +13,8 @@ import {
 } from "@bufbuild/cel";
 import { strings } from "@bufbuild/cel/ext";
 import { hasFormat } from "../formats.ts";
+import { parseQuantity, QUANTITY_SCALE } from "../quantity.ts";
 import { compilePattern } from "../value-checks.ts";
-import { parseQuantity, QUANTITY_SCALE } from "./quantity.ts";
 
 const { BOOL, DOUBLE, DYN, INT, STRING } = CelScalar;
 const LIST = listType(DYN);

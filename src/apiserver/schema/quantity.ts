@@ -31,3 +31,37 @@ export function parseQuantity(text: string): bigint | undefined {
 }
 
 export const QUANTITY_SCALE = SCALE;
+
+const BINARY_STEP = 1024n;
+const DECIMAL_SUFFIXES = ["n", "u", "m", "", "k", "M", "G", "T", "P", "E"];
+
+/** A quantity as Kubernetes writes it back: `0.1` is `100m`, `1000m` is `1`, `1024Ki` is `1Mi`. */
+export function canonicalQuantity(text: string): string | undefined {
+  const amount = parseQuantity(text);
+  if (amount === undefined) return undefined;
+  if (amount === 0n) return "0";
+  const sign = amount < 0n ? "-" : "";
+  const magnitude = amount < 0n ? -amount : amount;
+  if (/i$/.test(text) && magnitude % SCALE === 0n) return sign + binaryText(magnitude / SCALE);
+  let value = magnitude;
+  let step = 0;
+  while (value % 1000n === 0n && step < DECIMAL_SUFFIXES.length - 1) {
+    value /= 1000n;
+    step++;
+  }
+  const suffix = DECIMAL_SUFFIXES[step] ?? "";
+  const exponent = (step - 3) * 3;
+  return /[eE][+-]?\d+$/.test(text)
+    ? `${sign}${value}${exponent === 0 ? "" : `e${exponent}`}`
+    : `${sign}${value}${suffix}`;
+}
+
+function binaryText(units: bigint): string {
+  let value = units;
+  let step = 0;
+  while (value % BINARY_STEP === 0n && step < BINARY.length) {
+    value /= BINARY_STEP;
+    step++;
+  }
+  return `${value}${step === 0 ? "" : (BINARY[step - 1] ?? "")}`;
+}
