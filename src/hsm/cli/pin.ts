@@ -1,0 +1,106 @@
+/** Where the PIN comes from: a file, a descriptor, or a prompt without echo. Never an argument, never the environment. */
+
+import { readSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { HsmError } from "../errors.ts";
+import type { Terminal } from "./terminal.ts";
+
+const MAX_PIN_BYTES = 255;
+const NEWLINE = 0x0a;
+const RETURN = 0x0d;
+const INTERRUPT = 0x03;
+const END = 0x04;
+const BACKSPACE = new Set([0x08, 0x7f]);
+
+export interface PinSource {
+  readonly pinFile?: string | undefined;
+  readonly pinFd?: number | undefined;
+}
+
+/** The caller wipes the result, or hands it to who does. */
+export async function readPin(source: PinSource, terminal: Terminal): Promise<Uint8Array> {
+  if (source.pinFile !== undefined && source.pinFd !== undefined) {
+    throw bad("Give the PIN by --pin-file or by --pin-fd, not by both.");
+  }
+  if (source.pinFile !== undefined) return checked(await fromFile(source.pinFile));
+  if (source.pinFd !== undefined) return checked(fromDescriptor(source.pinFd));
+  if (!terminal.stdin.isTTY)
+    throw bad("A PIN is needed: give it by --pin-file or --pin-fd, or run this on a terminal.");
+  return checked(await fromPrompt(terminal));
+}
+
+async function fromFile(path: string): Promise<Buffer> {
+  try {
+    return await readFile(path);
+  } catch (cause) {
+    const code = cause instanceof Error && "code" in cause ? String(cause.code) : "unknown";
+    throw new HsmError("BadInput", `The PIN file cannot be read (${code}).`, { operation: "pin" });
+  }
+}
+
+function fromDescriptor(fd: number): Buffer {
+  const buffer = Buffer.alloc(MAX_PIN_BYTES + 3);
+  let length = 0;
+  try {
+    for (;;) {
+      const count = readSync(fd, buffer, length, buffer.length - length, null);
+      if (count === 0) break;
+      length += count;
+      if (length === buffer.length || buffer.subarray(0, length).includes(NEWLINE)) break;
+    }
+  } catch (cause) {
+    buffer.fill(0);
+    const code = cause instanceof Error && "code" in cause ? String(cause.code) : "unknown";
+    throw new HsmError("BadInput", `The PIN cannot be read from descriptor ${fd} (${code}).`, {
+      operation: "pin",
+    });
+  }
+  return buffer.subarray(0, length);
+}
+
+/** Byte by byte in raw mode: a line reader would keep the PIN in strings and in its history. */
+async function fromPrompt({ stdin, stderr }: Terminal): Promise<Buffer> {
+  const pin = Buffer.alloc(MAX_PIN_BYTES + 1);
+  let length = 0;
+  stderr.write("PIN: ");
+  stdin.setRawMode(true);
+  try {
+    for await (const chunk of stdin) {
+      const bytes: Buffer = Buffer.isBuffer(chunk) ? chunk : Buffer.from(String(chunk));
+      for (const byte of bytes) {
+        if (byte === RETURN || byte === NEWLINE || byte === END) {
+          bytes.fill(0);
+          return pin.subarray(0, length);
+        }
+        if (byte === INTERRUPT) throw bad("Interrupted.");
+        if (BACKSPACE.has(byte)) length = Math.max(0, length - 1);
+        else if (length < pin.length) {
+          pin[length] = byte;
+          length += 1;
+        }
+      }
+      bytes.fill(0);
+    }
+    return pin.subarray(0, length);
+  } finally {
+    stdin.setRawMode(false);
+    stdin.pause();
+    stderr.write("\n");
+  }
+}
+
+/** Takes one line end off, refuses what is no PIN, and wipes what it was read into. */
+function checked(read: Buffer): Uint8Array {
+  let end = read.indexOf(NEWLINE);
+  if (end < 0) end = read.length;
+  if (end > 0 && read[end - 1] === RETURN) end -= 1;
+  const pin = Uint8Array.from(read.subarray(0, end));
+  read.fill(0);
+  if (pin.length >= 1 && pin.length <= MAX_PIN_BYTES) return pin;
+  pin.fill(0);
+  throw bad(pin.length === 0 ? "The PIN is empty." : `The PIN is longer than ${MAX_PIN_BYTES} bytes.`);
+}
+
+function bad(message: string): HsmError {
+  return new HsmError("BadInput", message, { operation: "pin" });
+}
