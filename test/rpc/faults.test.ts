@@ -1,5 +1,5 @@
 import type { ServerResponse } from "node:http";
-import { createServer, type Server } from "node:https";
+import { createServer, request, type Server } from "node:https";
 import type { AddressInfo } from "node:net";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import type { DeviceEvent, ListEntry, Listing, WriteRequest } from "../../src/hsm/client.ts";
@@ -157,6 +157,30 @@ describe("large things", () => {
       { status: "failed", error: { class: "TooLarge" } },
       { status: "written" },
     ]);
+  });
+});
+
+describe("a request that is larger than the contract allows", () => {
+  it("is refused, and the agent goes on", async () => {
+    const { server, client } = await startPair(stubClient({}));
+    const status = await new Promise<number | undefined>((resolve, reject) => {
+      const call = request(
+        {
+          ...{ port: server.port, method: "POST", path: "/v1/write", ca: authority.certificate },
+          ...{ cert: managerLeaf.certificate, key: managerLeaf.key, checkServerIdentity: () => undefined },
+        },
+        (response) => {
+          response.resume();
+          resolve(response.statusCode);
+          call.destroy();
+        },
+      );
+      call.on("error", reject);
+      call.write(Buffer.alloc(MAX_REQUEST_BYTES + 1, " "));
+      call.end();
+    });
+    expect(status).toBe(413);
+    expect(await client.info()).toEqual(INFO);
   });
 });
 
