@@ -18,8 +18,15 @@ const VALUE_PARTS = new Set([
  * built-in ones from the zero value of their type, whose fixed parts are there already and so are nobody's.
  */
 export function emptyObject(schema: Schema, custom: boolean): JsonObject {
-  return custom ? {} : zeroOf(schema, 0);
+  if (custom) return {};
+  const known = zeros.get(schema);
+  if (known !== undefined) return known;
+  const zero = zeroOf(schema, 0);
+  zeros.set(schema, zero);
+  return zero;
 }
+
+const zeros = new WeakMap<Schema, JsonObject>();
 
 function zeroOf(schema: Schema, depth: number): JsonObject {
   if (depth > 6) return {};

@@ -7,6 +7,7 @@ import { isJsonObject, type JsonObject, type KubeObject } from "../object.ts";
 import { setConditionalDefaults } from "../schema/builtin-defaults.ts";
 import { applyDefaults } from "../schema/defaults.ts";
 import { isDroppedWhenZero } from "../schema/go-zero.ts";
+import { canonicalQuantity } from "../schema/quantity.ts";
 import type { Schema } from "../schema/schema.ts";
 import { badRequest } from "../status/status.ts";
 import type { Codec } from "./definition.ts";
@@ -119,7 +120,9 @@ class Reader {
   }
 
   #text(value: unknown, schema: Schema, path: string): string {
-    if (typeof value === "number" && isQuantity(path)) return String(value);
+    if (isQuantity(path) && (typeof value === "number" || typeof value === "string")) {
+      return canonicalQuantity(String(value)) ?? String(value);
+    }
     if (typeof value !== "string")
       throw this.#wrongType(value, path, schema.format === "byte" ? "[]uint8" : "string");
     if (schema.format === "byte") {
