@@ -1,7 +1,15 @@
 /** A child process that is kept running: started, waited for until it serves, started anew when it dies, stopped. */
 
 import { type ChildProcess, spawn } from "node:child_process";
-import { createWriteStream, readFileSync, rmSync, type WriteStream, writeFileSync } from "node:fs";
+import {
+  createWriteStream,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  type WriteStream,
+  writeFileSync,
+} from "node:fs";
 import { createInterface } from "node:readline";
 import { backoffDelay } from "../kube/backoff.ts";
 import { type Clock, type Random, sleep } from "../kube/clock.ts";
@@ -33,6 +41,8 @@ const PROBE_PAUSE = 25;
 const PROBE_TIMEOUT = 5_000;
 /** Milliseconds that a program has to end by itself. */
 const GRACE = 10_000;
+/** Bytes; looked at when a program starts. */
+const LARGEST_LOG = 16 * 1024 * 1024;
 const RESTART = { base: 200, max: 10_000 };
 /** A program that ran this long was not in a crash loop, milliseconds. */
 const STABLE = 30_000;
@@ -81,13 +91,18 @@ export class Program {
     if (this.#wanted !== undefined) return;
     const wanted = new AbortController();
     this.#wanted = wanted;
-    try {
-      await this.#launch(wanted.signal, "starting");
-    } catch (error) {
-      this.#wanted = undefined;
-      await this.#end();
-      this.#become("stopped", "did not start");
-      throw error;
+    for (;;) {
+      try {
+        this.#killed = false;
+        await this.#launch(wanted.signal);
+        break;
+      } catch (error) {
+        await this.#end();
+        if (this.#killed && !wanted.signal.aborted) continue;
+        this.#wanted = undefined;
+        this.#become("stopped", "did not start");
+        throw error;
+      }
     }
     this.#supervising = this.#supervise(wanted.signal);
   }
@@ -108,15 +123,6 @@ export class Program {
     return killed;
   }
 
-  /** Resolves when it serves again; rejects when it was stopped. */
-  async ready(signal?: AbortSignal): Promise<void> {
-    while (this.#state !== "ready") {
-      if (this.#wanted === undefined) throw new Error(`${this.name} was stopped.`);
-      signal?.throwIfAborted();
-      await sleep(this.#options.clock, PROBE_PAUSE, signal);
-    }
-  }
-
   async #supervise(signal: AbortSignal): Promise<void> {
     const { clock, random } = this.#options;
     let failures = 0;
@@ -132,14 +138,14 @@ export class Program {
       this.#become("restarting", `ended; starts again in ${Math.round(delay)} ms`);
       await sleep(clock, delay, signal);
       if (signal.aborted) return;
-      await this.#launch(signal, "restarting").catch(async (error: unknown) => {
+      await this.#launch(signal).catch(async (error: unknown) => {
         this.#become("restarting", error instanceof Error ? error.message : "did not start");
         await this.#end();
       });
     }
   }
 
-  async #launch(signal: AbortSignal, state: "starting" | "restarting"): Promise<void> {
+  async #launch(signal: AbortSignal): Promise<void> {
     const { name, args, environment, probe, clock } = this.#options;
     this.#lastLines = [];
     // A group of its own: Ctrl-C reaches the parent alone, which then stops everything in order.
@@ -150,20 +156,23 @@ export class Program {
     });
     this.#child = child;
     children.add(child);
-    this.#become(state, `process ${child.pid ?? "?"}`);
+    this.#become("starting", `process ${child.pid ?? "?"}`);
+    rotate(this.#options.logFile);
     const log = createWriteStream(this.#options.logFile, { flags: "a" });
-    this.#record(child.stdout, log);
-    this.#record(child.stderr, log);
+    log.on("error", () => {}); // A full disk takes the log, not the programs.
+    const recorded = [this.#record(child.stdout, log), this.#record(child.stderr, log)];
     this.#exited = new Promise((resolve) => {
-      const gone = () => {
+      const gone = async () => {
+        // Its last words are in the log, and known to who quotes them, before anybody hears that it ended.
+        await Promise.all(recorded);
+        await new Promise<void>((written) => log.end(written));
         children.delete(child);
         if (this.#child === child) this.#child = undefined;
         rmSync(this.#options.pidFile, { force: true });
-        log.end();
         resolve();
       };
-      child.once("error", gone);
-      child.once("close", gone);
+      child.once("error", () => void gone());
+      child.once("close", () => void gone());
     });
     const identity = child.pid === undefined ? undefined : identify(child.pid);
     if (identity !== undefined) writeFileSync(this.#options.pidFile, formatIdentity(identity));
@@ -186,13 +195,16 @@ export class Program {
     this.#become("ready", `process ${child.pid}`);
   }
 
-  #record(stream: NodeJS.ReadableStream, log: WriteStream): void {
-    createInterface({ input: stream }).on("line", (line) => {
+  /** Resolves when there is no more. */
+  #record(stream: NodeJS.ReadableStream, log: WriteStream): Promise<void> {
+    const lines = createInterface({ input: stream });
+    lines.on("line", (line) => {
       log.write(`${line}\n`);
       this.#lastLines.push(line);
       if (this.#lastLines.length > REMEMBERED_LINES) this.#lastLines.shift();
       this.#options.onLine?.(line);
     });
+    return new Promise((resolve) => lines.on("close", resolve));
   }
 
   /** What it said last that names a failure: its own sentence, or the head of a stack trace. */
@@ -228,6 +240,15 @@ function sentenceOf(line: string): string {
     return `${String(msg)}${reason === undefined ? "" : `: ${String(reason)}`}`;
   } catch {
     return line;
+  }
+}
+
+/** A log that grew too large becomes the one before; there are never more than two. */
+function rotate(file: string): void {
+  try {
+    if (statSync(file).size > LARGEST_LOG) renameSync(file, `${file}.1`);
+  } catch {
+    // There is none yet.
   }
 }
 

@@ -51,3 +51,8 @@ export function formatDuration(milliseconds: number): string {
   const minutes = Math.floor(milliseconds / 60_000);
   return `${minutes} min ${Math.floor((milliseconds % 60_000) / 1_000)} s`;
 }
+
+/** Whole seconds: the line changes once a second. */
+export function formatUptime(milliseconds: number): string {
+  return milliseconds < 60_000 ? `${Math.floor(milliseconds / 1_000)} s` : formatDuration(milliseconds);
+}

@@ -6,7 +6,7 @@ import { testHsmFlags } from "./commands.ts";
 import { DEMO, DEMO_PATH, Demo } from "./demo.ts";
 import { LocalPaths } from "./paths.ts";
 import type { ProgramState } from "./program.ts";
-import { formatDuration, type Screen } from "./screen.ts";
+import { formatDuration, formatUptime, type Screen } from "./screen.ts";
 import { LocalSession, type ProgramName } from "./session.ts";
 
 export interface ServeOptions {
@@ -112,7 +112,8 @@ async function showStatus(
   const draw = () => {
     const programs = [...states].map(([name, state]) => `${TITLES[name]} ${state}`).join(", ");
     const secrets = countByStatus(informer.store.list());
-    screen.status(`up ${formatDuration(performance.now() - since)} | ${programs} | HSMSecrets: ${secrets}`);
+    const up = formatUptime(performance.now() - since);
+    screen.status(`up ${up} | ${programs} | HSMSecrets: ${secrets}`);
   };
   const stopListening = informer.store.onChange(draw);
   const timer = setInterval(draw, TICK);

@@ -157,6 +157,7 @@ export class LocalSession {
       onState: (state, detail) => onState?.(name, state, detail),
       onLine: (line) => onLine?.(name, line),
     });
+    this.#stopping.signal.throwIfAborted();
     this.#programs.set(name, program);
     await program.start();
   }
@@ -172,6 +173,8 @@ export class LocalSession {
   }
 
   async #step(text: string, run: () => Promise<unknown>): Promise<void> {
+    // A start that Ctrl-C cut off must not go on starting what `stop` has just ended.
+    this.#stopping.signal.throwIfAborted();
     const started = this.#clock.monotonic();
     const result = await run();
     if (result !== false) this.#options.onStep(text, this.#clock.monotonic() - started);

@@ -11,7 +11,7 @@ import { FolderInUseError, lockFolder } from "../../src/local/lock.ts";
 import { parseLocalArguments, UsageError } from "../../src/local/options.ts";
 import { LocalPaths } from "../../src/local/paths.ts";
 import { choosePorts } from "../../src/local/ports.ts";
-import { formatDuration, Screen } from "../../src/local/screen.ts";
+import { formatDuration, formatUptime, Screen } from "../../src/local/screen.ts";
 import { MissingProgramError, provideToken, readPin } from "../../src/local/token.ts";
 
 let folder: string;
@@ -132,6 +132,7 @@ describe("the screen", () => {
 
   it("shows durations as people say them", () => {
     expect([999, 1500, 61_000].map(formatDuration)).toEqual(["999 ms", "1.5 s", "1 min 1 s"]);
+    expect([0, 9999, 61_500].map(formatUptime)).toEqual(["0 s", "9 s", "1 min 1 s"]);
   });
 });
 

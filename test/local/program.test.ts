@@ -44,8 +44,12 @@ function make(script: string, probe?: () => Promise<void>): Program {
   return program;
 }
 
-const POLITE =
-  'console.log("up"); process.on("SIGTERM", () => { console.log("bye"); process.exit(0); }); setInterval(() => {}, 1000);';
+/** Listens before it says that it is up. */
+const POLITE = `
+process.on("SIGTERM", () => { console.log("bye"); process.exit(0); });
+setInterval(() => {}, 1000);
+console.log("up");
+`;
 
 describe("a program of local mode", () => {
   it("is started, waited for, and asked to end", async () => {
@@ -88,6 +92,21 @@ describe("a program of local mode", () => {
     await program.stop();
     await expect(started).rejects.toThrow("was stopped");
     expect(program.pid).toBeUndefined();
+  });
+
+  it("starts once more when it is killed while it starts", async () => {
+    let allowed = false;
+    const program = make(POLITE, async () => {
+      if (!allowed) throw new Error("not yet");
+    });
+    const started = program.start();
+    await vi.waitFor(() => expect(program.pid).toBeDefined());
+    const first = program.pid;
+    program.kill();
+    await vi.waitFor(() => expect([undefined, first]).not.toContain(program.pid));
+    allowed = true;
+    await started;
+    expect(program.state).toBe("ready");
   });
 
   it("is found and ended when its parent was killed, and nobody else is", async () => {
