@@ -40,7 +40,7 @@ const META = META_FIELDS.map((name) => [name, encodedAscii(name)] as const);
 
 /** Throws `BadInput` (or `TooLarge`) when the record breaks a rule of the layout. */
 export function encodeRecord(record: SecretRecord): Uint8Array {
-  const fault = faultOf(record);
+  const fault = faultOf(record) ?? faultOfTexts(record);
   if (fault !== undefined) {
     throw new HsmError(fault.class, `This secret cannot be written: ${fault.message}.`, {
       operation: "encode",
@@ -224,7 +224,6 @@ function faultOf(record: SecretRecord): Fault | undefined {
   for (const count of record.clock.values())
     if (!isCount(count)) return bad("a count of its clock is not positive");
   if (record.deleted && record.keys.length > 0) return bad("a tombstone has no keys");
-  if (hasLoneSurrogate(record)) return bad("one of its texts is not well-formed Unicode");
   return faultOfKeys(record.keys);
 }
 
@@ -240,6 +239,11 @@ function faultOfKeys(keys: readonly SecretKey[]): Fault | undefined {
   }
   if (size <= MAX_SECRET_BYTES) return undefined;
   return { class: "TooLarge", message: `it holds more than ${MAX_SECRET_BYTES} bytes` };
+}
+
+/** Only when encoding: what was decoded from UTF-8 has none. */
+function faultOfTexts(record: SecretRecord): Fault | undefined {
+  return hasLoneSurrogate(record) ? bad("one of its texts is not well-formed Unicode") : undefined;
 }
 
 function hasLoneSurrogate(record: SecretRecord): boolean {

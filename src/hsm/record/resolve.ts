@@ -32,7 +32,6 @@ export type Facts = ReadonlyMap<string, RecordFact>;
 
 export interface ResolvedPath {
   readonly path: string;
-  readonly signature: string;
   /** `undefined`: no record counts at this path. */
   readonly entry: ListEntry | undefined;
   readonly served: RecordGroup | undefined;
@@ -83,7 +82,6 @@ export function resolvePath(objects: PathObjects, facts: Facts, known: number): 
   const history = accepted.filter((group) => !heads.includes(group));
   return {
     path: objects.path,
-    signature: objects.signature,
     entry: served === undefined ? undefined : entryOf(served, objects, accepted.length, conflicts.length > 0),
     served,
     conflicts,

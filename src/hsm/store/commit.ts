@@ -219,7 +219,9 @@ export class Committer {
 
 /** The objects on the token that claim to be each write's record. */
 function groupsOf(listing: TokenListing, pending: readonly PendingWrite[]): Created[] {
-  const model = modelOf(listing);
+  const paths = new Set(pending.map(({ write }) => write.path));
+  const objects = listing.objects.filter(({ label }) => label !== null && paths.has(label));
+  const model = modelOf({ ...listing, objects });
   return pending.map((one) => {
     const { path, digest, generation, parts } = one.write;
     const group = model.paths

@@ -5,8 +5,8 @@
 
 import type { ListEntry, ListProblem } from "../client.ts";
 import { HsmError, isHsmError } from "../errors.ts";
-import { type ForeignMetadata, parseForeignMetadata } from "../record/foreign.ts";
-import { modelOf, type RecordGroup, type TokenModel } from "../record/model.ts";
+import { type ForeignMetadata, type ForeignSecret, parseForeignMetadata } from "../record/foreign.ts";
+import { ModelCache, type PathObjects, type RecordGroup, type TokenModel } from "../record/model.ts";
 import { POOL_PATH, type SecretRecord } from "../record/record.ts";
 import { factOf, type RecordFact, type ResolvedPath, resolvePath, unknownGroups } from "../record/resolve.ts";
 import { type Verified, verifyGroup } from "../record/verify.ts";
@@ -57,6 +57,7 @@ export class TokenIndex {
   readonly #token: ObjectToken;
   readonly #instance: string;
   readonly #onChange: (snapshot: Snapshot, paths: readonly string[]) => void;
+  readonly #models = new ModelCache();
   readonly #facts = new Map<string, RecordFact>();
   readonly #foreign = new Map<number, ForeignMetadata>();
   /** Highest generation accepted at each path in this process. */
@@ -96,20 +97,25 @@ export class TokenIndex {
   async absorb(listing: TokenListing, looked: boolean): Promise<Snapshot> {
     const model = await this.#learned(listing);
     const before = this.#snapshot;
-    const paths = new Map<string, ResolvedPath>();
-    for (const [path, objects] of model.paths) {
-      const old = before?.paths.get(path);
-      const same = old?.signature === objects.signature && !this.#stale.has(path);
-      const resolved = same ? old : resolvePath(objects, this.#facts, this.#known.get(path) ?? 0);
+    const paths = new Map(before?.paths);
+    for (const path of this.#stale) {
+      const objects = model.paths.get(path);
+      this.#prune(before?.paths.get(path), objects);
+      if (objects === undefined) {
+        paths.delete(path);
+        continue;
+      }
+      const resolved = resolvePath(objects, this.#facts, this.#known.get(path) ?? 0);
       paths.set(path, resolved);
       const generation = resolved.entry?.generation ?? 0;
       if (generation > (this.#known.get(path) ?? 0)) this.#known.set(path, generation);
     }
-    this.#stale.clear();
     const leftovers = this.#leftovers(model, paths, looked);
-    const entries = this.#entries(model, paths);
-    const changed = before === undefined ? [] : changedPaths(before.entries, entries);
-    const problems = [...model.problems, ...Array.from(paths.values(), (p) => p.problems).flat()];
+    const { entries, changed } = this.#entries(model, paths);
+    this.#stale.clear();
+    for (const id of this.#foreign.keys()) if (!model.ids.has(id)) this.#foreign.delete(id);
+    const problems = [...model.problems];
+    for (const path of paths.values()) if (path.problems.length > 0) problems.push(...path.problems);
     const same =
       before !== undefined &&
       changed.length === 0 &&
@@ -125,18 +131,17 @@ export class TokenIndex {
       version: `${this.#instance}.${this.#changes}`,
     };
     this.#snapshot = snapshot;
-    this.#prune(model);
-    if (changed.length > 0) this.#onChange(snapshot, changed);
+    if (before !== undefined && changed.length > 0) this.#onChange(snapshot, changed);
     return snapshot;
   }
 
   /** Each round either knows more of the records that are there, or finds them gone. */
   async #learned(listing: TokenListing): Promise<TokenModel> {
-    let model = modelOf(listing);
-    for (;;) {
-      const newer = await this.#learn(model);
-      if (newer === undefined) return model;
-      model = modelOf(newer);
+    for (let latest: TokenListing | undefined = listing; ; ) {
+      const { model, changed } = this.#models.update(latest);
+      for (const path of changed) this.#stale.add(path);
+      latest = await this.#learn(model);
+      if (latest === undefined) return model;
     }
   }
 
@@ -186,7 +191,10 @@ export class TokenIndex {
   }
 
   async #learn(model: TokenModel): Promise<TokenListing | undefined> {
-    const groups = Array.from(model.paths.values(), (objects) => unknownGroups(objects, this.#facts)).flat();
+    const groups = Array.from(this.#stale).flatMap((path) => {
+      const objects = model.paths.get(path);
+      return objects === undefined ? [] : unknownGroups(objects, this.#facts);
+    });
     const newer = await this.learnGroups(groups);
     if (newer !== undefined) return newer;
     const metadata = Array.from(model.foreign.secrets.values(), (secret) => secret.metadata).filter(
@@ -223,34 +231,65 @@ export class TokenIndex {
     return [...seen].filter(([, times]) => times >= 2).map(([id]) => id);
   }
 
-  #entries(model: TokenModel, paths: ReadonlyMap<string, ResolvedPath>): Map<string, ListEntry> {
-    const entries: ListEntry[] = [];
-    for (const { path, entry } of paths.values())
-      if (entry !== undefined && path !== POOL_PATH) entries.push(entry);
-    for (const secret of model.foreign.secrets.values()) {
-      if (paths.get(secret.path)?.entry !== undefined) continue;
-      entries.push({
-        path: secret.path,
-        kind: "foreign",
-        generation: 0,
-        digest: "",
-        state: this.foreignMetadata(secret.metadata).deleted ? "dead" : "live",
-        objects: secret.objects,
-        records: 0,
-        conflict: false,
-      });
+  /** Only paths that changed, and foreign ones, are looked at; the order is kept where none came or went. */
+  #entries(
+    model: TokenModel,
+    paths: ReadonlyMap<string, ResolvedPath>,
+  ): { entries: ReadonlyMap<string, ListEntry>; changed: string[] } {
+    const before = this.#snapshot?.entries ?? new Map<string, ListEntry>();
+    const foreignBefore = this.#snapshot?.model.foreign.secrets ?? new Map<string, ForeignSecret>();
+    const candidates = new Set([...this.#stale, ...model.foreign.secrets.keys(), ...foreignBefore.keys()]);
+    candidates.delete(POOL_PATH);
+    const entries = new Map(before);
+    const changed: string[] = [];
+    let reordered = false;
+    for (const path of candidates) {
+      const old = before.get(path);
+      const entry = paths.get(path)?.entry ?? this.#foreignEntry(model.foreign.secrets.get(path));
+      if (entry === undefined) reordered = entries.delete(path) || reordered;
+      else {
+        entries.set(path, entry);
+        if (old === undefined) reordered = true;
+      }
+      if (!sameEntry(old, entry)) changed.push(path);
     }
-    entries.sort((a, b) => (a.path < b.path ? -1 : 1));
-    return new Map(entries.map((entry) => [entry.path, entry]));
+    if (changed.length === 0) return { entries: before, changed };
+    if (!reordered) return { entries, changed };
+    return { entries: new Map(Array.from(entries).sort(([a], [b]) => (a < b ? -1 : 1))), changed };
+  }
+
+  #foreignEntry(secret: ForeignSecret | undefined): ListEntry | undefined {
+    if (secret === undefined) return undefined;
+    return {
+      path: secret.path,
+      kind: "foreign",
+      generation: 0,
+      digest: "",
+      state: this.foreignMetadata(secret.metadata).deleted ? "dead" : "live",
+      objects: secret.objects,
+      records: 0,
+      conflict: false,
+    };
   }
 
   /** Facts of records that are gone are of no use; a listing that shows them again costs one read. */
-  #prune(model: TokenModel): void {
-    const keys = new Set<string>();
-    for (const { groups } of model.paths.values()) for (const { key } of groups) keys.add(key);
-    for (const key of this.#facts.keys()) if (!keys.has(key)) this.#facts.delete(key);
-    for (const id of this.#foreign.keys()) if (!model.ids.has(id)) this.#foreign.delete(id);
+  #prune(before: ResolvedPath | undefined, now: PathObjects | undefined): void {
+    if (before === undefined) return;
+    const keys = new Set(now?.groups.map(({ key }) => key));
+    for (const group of everyGroup(before)) if (!keys.has(group.key)) this.#facts.delete(group.key);
   }
+}
+
+function everyGroup(path: ResolvedPath): RecordGroup[] {
+  const served = path.served === undefined ? [] : [path.served];
+  return [
+    ...served,
+    ...path.conflicts,
+    ...path.history,
+    ...path.incomplete,
+    ...path.corrupt,
+    ...path.refused,
+  ];
 }
 
 function factFrom(group: RecordGroup, verified: Verified): RecordFact {
@@ -261,19 +300,9 @@ function factFrom(group: RecordGroup, verified: Verified): RecordFact {
   return { valid: true, dot, clock, time, writer, ids: verified.ids };
 }
 
-function changedPaths(
-  before: ReadonlyMap<string, ListEntry>,
-  after: ReadonlyMap<string, ListEntry>,
-): string[] {
-  const paths: string[] = [];
-  for (const [path, entry] of after) if (!sameEntry(before.get(path), entry)) paths.push(path);
-  for (const path of before.keys()) if (!after.has(path)) paths.push(path);
-  return paths;
-}
-
-function sameEntry(a: ListEntry | undefined, b: ListEntry): boolean {
+function sameEntry(a: ListEntry | undefined, b: ListEntry | undefined): boolean {
   if (a === b) return true;
-  if (a === undefined) return false;
+  if (a === undefined || b === undefined) return false;
   return (Object.keys(b) as (keyof ListEntry)[]).every((field) => a[field] === b[field]);
 }
 
