@@ -120,6 +120,8 @@ export type NativeEventListener = (
 /** Streaming SHA-256; after `digest` it stands at the beginning again. */
 export interface NativeSha256 {
   update(data: Uint8Array): NativeSha256;
+  /** Off the event loop above 64 KiB; `data` stays unchanged, and this unused, until it settles. */
+  updateAsync(data: Uint8Array): Promise<void>;
   digest(): Uint8Array;
 }
 
@@ -129,6 +131,18 @@ export interface Addon {
   /** Slots with tokens; no login. Waits at most `limit` ms for the library when a token of it is in use. */
   listTokens(modulePath: string, limit: number): Promise<readonly NativeSlot[]>;
   sha256(data: Uint8Array): Uint8Array;
+  /** 64 lower-case digits: the quicker form for short messages. */
+  sha256Hex(data: Uint8Array): string;
+  /** Off the event loop above 64 KiB. `data` stays unchanged until it settles; rejects when it is transferred. */
+  sha256Async(data: Uint8Array): Promise<Uint8Array>;
+  /** 32 bytes a message, one after another. */
+  sha256Batch(messages: readonly Uint8Array[]): Uint8Array;
+  /** The same, of a copy, off the event loop when they are more than 64 KiB together. */
+  sha256BatchAsync(messages: readonly Uint8Array[]): Promise<Uint8Array>;
+  /** Which of `sha256Implementations` is in use; with a name, chooses it for the process (tests, benches). */
+  sha256Implementation(name?: string): string;
+  /** What runs on this processor, the fastest first: `sha-ni` or `armv8`, `portable`. */
+  sha256Implementations(): string[];
   hmacSha256(key: Uint8Array, data: Uint8Array): Uint8Array;
 }
 

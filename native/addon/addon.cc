@@ -37,10 +37,8 @@ Napi::Value listTokensOf(const Napi::CallbackInfo& info) {
 Napi::Object init(Napi::Env env, Napi::Object exports) {
   if (Environment::create(env) == nullptr) return exports;
   exports.Set("Token", TokenObject::define(env));
-  exports.Set("Sha256", Sha256Object::define(env));
   exports.Set("listTokens", Napi::Function::New<&listTokensOf>(env, "listTokens"));
-  exports.Set("sha256", Napi::Function::New<&sha256>(env, "sha256"));
-  exports.Set("hmacSha256", Napi::Function::New<&hmacSha256>(env, "hmacSha256"));
+  defineSha256(env, exports);
   return exports;
 }
 

@@ -4,12 +4,14 @@
 
 #include <napi.h>
 
+#include <memory>
+
 #include "sha256/sha256.h"
 
 namespace hsm::addon {
 
-Napi::Value sha256(const Napi::CallbackInfo& info);
-Napi::Value hmacSha256(const Napi::CallbackInfo& info);
+// The functions, and the class Sha256.
+void defineSha256(Napi::Env env, Napi::Object exports);
 
 // new Sha256(), update(bytes), digest(); then it stands at the beginning again.
 class Sha256Object : public Napi::ObjectWrap<Sha256Object> {
@@ -19,9 +21,14 @@ class Sha256Object : public Napi::ObjectWrap<Sha256Object> {
 
  private:
   Napi::Value update(const Napi::CallbackInfo& info);
+  Napi::Value updateAsync(const Napi::CallbackInfo& info);
   Napi::Value digest(const Napi::CallbackInfo& info);
+  // True, with an exception pending, while an updateAsync has not settled.
+  bool refuseWhileBusy(Napi::Env env) const;
 
-  Sha256 hash_;
+  // Shared with the thread that feeds it, which may outlive this object.
+  std::shared_ptr<Sha256> hash_ = std::make_shared<Sha256>();
+  std::shared_ptr<bool> busy_ = std::make_shared<bool>(false);
 };
 
 }  // namespace hsm::addon

@@ -1,28 +1,15 @@
 #include <bit>
 
-#include "sha256/sha256.h"
+#include "sha256/implementation.h"
+#include "sha256/round_constants.h"
 
 namespace hsm::sha256 {
 namespace {
-
-// FIPS 180-4, 4.2.2: the first 32 bits of the fractional parts of the cube roots of the first 64 primes.
-constexpr std::uint32_t kRound[64] = {
-    0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,
-    0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174,
-    0xe49b69c1, 0xefbe4786, 0x0fc19dc6, 0x240ca1cc, 0x2de92c6f, 0x4a7484aa, 0x5cb0a9dc, 0x76f988da,
-    0x983e5152, 0xa831c66d, 0xb00327c8, 0xbf597fc7, 0xc6e00bf3, 0xd5a79147, 0x06ca6351, 0x14292967,
-    0x27b70a85, 0x2e1b2138, 0x4d2c6dfc, 0x53380d13, 0x650a7354, 0x766a0abb, 0x81c2c92e, 0x92722c85,
-    0xa2bfe8a1, 0xa81a664b, 0xc24b8b70, 0xc76c51a3, 0xd192e819, 0xd6990624, 0xf40e3585, 0x106aa070,
-    0x19a4c116, 0x1e376c08, 0x2748774c, 0x34b0bcb5, 0x391c0cb3, 0x4ed8aa4a, 0x5b9cca4f, 0x682e6ff3,
-    0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208, 0x90befffa, 0xa4506ceb, 0xbef9a3f7, 0xc67178f2,
-};
 
 std::uint32_t loadBigEndian(const std::uint8_t* bytes) {
   return (std::uint32_t{bytes[0]} << 24) | (std::uint32_t{bytes[1]} << 16) | (std::uint32_t{bytes[2]} << 8) |
          std::uint32_t{bytes[3]};
 }
-
-}  // namespace
 
 // FIPS 180-4, 6.2.2.
 void compressPortable(std::uint32_t state[8], const std::uint8_t* blocks, std::size_t count) {
@@ -36,6 +23,7 @@ void compressPortable(std::uint32_t state[8], const std::uint8_t* blocks, std::s
     }
     std::uint32_t a = state[0], b = state[1], c = state[2], d = state[3];
     std::uint32_t e = state[4], f = state[5], g = state[6], h = state[7];
+#pragma GCC unroll 8
     for (std::size_t t = 0; t < 64; ++t) {
       const std::uint32_t sum1 = std::rotr(e, 6) ^ std::rotr(e, 11) ^ std::rotr(e, 25);
       const std::uint32_t choice = (e & f) ^ (~e & g);
@@ -63,6 +51,14 @@ void compressPortable(std::uint32_t state[8], const std::uint8_t* blocks, std::s
   }
 }
 
-CompressFunction compressFunction() { return compressPortable; }
+void compressPairPortable(std::uint32_t first[8], const std::uint8_t* firstBlocks, std::uint32_t second[8],
+                          const std::uint8_t* secondBlocks, std::size_t count) {
+  compressPortable(first, firstBlocks, count);
+  compressPortable(second, secondBlocks, count);
+}
+
+}  // namespace
+
+const Implementation kPortable{"portable", compressPortable, compressPairPortable};
 
 }  // namespace hsm::sha256

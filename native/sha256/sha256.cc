@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "sha256/implementation.h"
+
 namespace hsm {
 namespace {
 
@@ -29,7 +31,7 @@ void Sha256::reset() {
 
 void Sha256::update(std::span<const std::uint8_t> data) {
   if (data.empty()) return;
-  const auto compress = sha256::compressFunction();
+  const auto compress = sha256::implementation().compress;
   length_ += data.size();
   if (used_ > 0) {
     const std::size_t taken = std::min(data.size(), block_.size() - used_);
@@ -48,7 +50,7 @@ void Sha256::update(std::span<const std::uint8_t> data) {
 }
 
 Digest Sha256::digest() {
-  const auto compress = sha256::compressFunction();
+  const auto compress = sha256::implementation().compress;
   const std::uint64_t bits = length_ * 8;
   block_[used_++] = 0x80;
   if (used_ > 56) {

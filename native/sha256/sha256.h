@@ -11,16 +11,6 @@ namespace hsm {
 
 using Digest = std::array<std::uint8_t, 32>;
 
-namespace sha256 {
-
-// Folds whole 64-byte blocks into the state. The place for hardware: compress.cc picks an implementation of this
-// shape once a process.
-using CompressFunction = void (*)(std::uint32_t state[8], const std::uint8_t* blocks, std::size_t count);
-void compressPortable(std::uint32_t state[8], const std::uint8_t* blocks, std::size_t count);
-CompressFunction compressFunction();
-
-}  // namespace sha256
-
 // Streaming hash. After digest() it stands at the beginning again.
 class Sha256 {
  public:
