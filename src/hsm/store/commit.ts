@@ -16,7 +16,8 @@ import {
 } from "../record/plan.ts";
 import { verifyGroup } from "../record/verify.ts";
 import type { ObjectToken, OperationOutcome, TokenListing } from "../token.ts";
-import { readValues, type Snapshot, type TokenIndex } from "./token-index.ts";
+import { applyAll, readValues } from "./batches.ts";
+import type { Snapshot, TokenIndex } from "./token-index.ts";
 
 export interface PendingWrite {
   readonly write: PlannedWrite;
@@ -77,7 +78,10 @@ export class Committer {
     }
     if (creating.length === 0) return later;
 
-    const outcomes = await this.#token.apply(creating.flatMap(({ operations }) => operations));
+    const outcomes = await applyAll(
+      this.#token,
+      creating.flatMap(({ operations }) => operations),
+    );
     const toProve: PendingWrite[] = [];
     const broken: PendingWrite[] = [];
     let at = 0;
@@ -114,7 +118,10 @@ export class Committer {
     let gone = true;
     let rest = ids.filter((id) => !this.#stuck.has(id));
     while (rest.length > 0) {
-      const outcomes = await this.#token.apply(rest.map((id) => ({ kind: "destroy" as const, id })));
+      const outcomes = await applyAll(
+        this.#token,
+        rest.map((id) => ({ kind: "destroy" as const, id })),
+      );
       const failure = failureIn(outcomes);
       if (failure === undefined) break;
       const at = outcomes.findIndex(({ kind }) => kind === "failed");

@@ -8,7 +8,8 @@ import type { RecordGroup } from "../record/model.ts";
 import { factOf, newestFirst, type ResolvedPath } from "../record/resolve.ts";
 import { verifyGroup } from "../record/verify.ts";
 import type { ObjectToken } from "../token.ts";
-import { readValues, type Snapshot, type TokenIndex } from "./token-index.ts";
+import { readValues } from "./batches.ts";
+import type { Snapshot, TokenIndex } from "./token-index.ts";
 
 /** A record can be replaced, or turn out damaged, while it is read; more often than this in one read it is not. */
 const MAX_ATTEMPTS = 8;

@@ -33,6 +33,8 @@ import { type Snapshot, TokenIndex } from "./token-index.ts";
 const SMALL_TOKEN_OBJECTS = 256;
 const SMALL_TOKEN_HISTORY = 1;
 const LARGE_TOKEN_HISTORY = 10;
+/** Most writes that are proven together: the first of them waits for the last. */
+const GROUP_LIMIT = 64;
 
 export interface RecordStoreOptions {
   /** Records kept behind the served one where a write does not say; by the token's size when absent. */
@@ -223,7 +225,7 @@ export class RecordStore implements HsmClient {
 
   #scheduleCommit(): void {
     void this.#serial.run(async () => {
-      const group = this.#waiting.splice(0);
+      const group = this.#waiting.splice(0, GROUP_LIMIT);
       if (group.length === 0) return;
       this.#committing = true;
       try {
@@ -281,7 +283,7 @@ export class RecordStore implements HsmClient {
         .run(() => this.#upToDate())
         .then((snapshot) => this.#feed.publish({ kind: "back", version: snapshot.version }))
         .catch(() => undefined);
-    } else {
+    } else if (event.kind !== "state") {
       const reason = event.kind === "gone" ? event.reason : `${event.operation} does not return`;
       this.#feed.publish({ kind: "gone", reason });
     }

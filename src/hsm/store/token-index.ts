@@ -4,13 +4,14 @@
  */
 
 import type { ListEntry, ListProblem } from "../client.ts";
-import { HsmError, isHsmError } from "../errors.ts";
+import { HsmError } from "../errors.ts";
 import { type ForeignMetadata, type ForeignSecret, parseForeignMetadata } from "../record/foreign.ts";
 import { ModelCache, type PathObjects, type RecordGroup, type TokenModel } from "../record/model.ts";
 import { POOL_PATH, type SecretRecord } from "../record/record.ts";
 import { factOf, type RecordFact, type ResolvedPath, resolvePath, unknownGroups } from "../record/resolve.ts";
 import { type Verified, verifyGroup } from "../record/verify.ts";
 import type { ObjectToken, TokenListing } from "../token.ts";
+import { readValues, readWhatCanBeRead } from "./batches.ts";
 
 export interface Snapshot {
   readonly model: TokenModel;
@@ -21,36 +22,6 @@ export interface Snapshot {
   /** Opaque; equal ones mean equal listings. */
   readonly version: string;
   readonly leftovers: readonly number[];
-}
-
-/** Values are read by id; a failure of the device rejects, an object that is not there any more is left out. */
-export async function readValues(
-  token: ObjectToken,
-  ids: readonly number[],
-): Promise<Map<number, Uint8Array>> {
-  const values = new Map<number, Uint8Array>();
-  for (const outcome of await token.read(ids)) {
-    if ("value" in outcome) values.set(outcome.id, outcome.value);
-    else if (!isHsmError(outcome.error, "NotFound")) throw outcome.error;
-  }
-  return values;
-}
-
-/**
- * Values for finding out what is damaged. A token that answers otherwise and cannot read one object (a destroy that
- * was cut short leaves the name without the value, and no way to destroy it) must not take all others along.
- */
-async function readWhatCanBeRead(
-  token: ObjectToken,
-  ids: readonly number[],
-): Promise<Map<number, Uint8Array>> {
-  const values = new Map<number, Uint8Array>();
-  for (const outcome of await token.read(ids)) {
-    if ("value" in outcome) values.set(outcome.id, outcome.value);
-    else if (!isHsmError(outcome.error, "NotFound") && !isHsmError(outcome.error, "Internal"))
-      throw outcome.error;
-  }
-  return values;
 }
 
 export class TokenIndex {
