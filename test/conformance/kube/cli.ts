@@ -6,35 +6,45 @@
 import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { loadStories } from "./recording.ts";
+import { loadStories, type Story } from "./recording.ts";
 import { type ExchangeResult, replayStory } from "./replay.ts";
 import { embeddedTarget, kubeconfigTarget } from "./server.ts";
 
 const here = dirname(fileURLToPath(import.meta.url));
 export const CRDS_FILE = join(here, "..", "kubernetes", "crds.json");
 
+/** Stories stand alone and mostly wait: some are played side by side. */
+const STORIES_AT_ONCE = 4;
+
 /** Plays every story of a file, each on a server of its own unless KUBECONFIG names one. */
 export async function replayFile(file: string, only?: string): Promise<ExchangeResult[]> {
-  const results: ExchangeResult[] = [];
-  for (const story of loadStories(file)) {
-    if (only !== undefined && !story.id.endsWith(only)) continue;
-    const kubeconfig = process.env["KUBECONFIG"];
-    const target =
-      kubeconfig === undefined
-        ? await embeddedTarget({ anonymous: !story.id.endsWith("/no-anonymous") })
-        : kubeconfigTarget(kubeconfig);
-    try {
-      results.push(...(await replayStory(story, target, CRDS_FILE)));
-    } catch (error) {
-      const problem = `the story cannot be played: ${error instanceof Error ? error.message : String(error)}`;
-      for (const { id, story: name, step } of story.exchanges) {
-        results.push({ id, story: name, step, differences: [problem] });
-      }
-    } finally {
-      await target.close();
-    }
+  const stories = loadStories(file).filter(({ id }) => only === undefined || id.endsWith(only));
+  const results = new Map<Story, ExchangeResult[]>();
+  const waiting = stories.values();
+  const worker = async (): Promise<void> => {
+    for (const story of waiting) results.set(story, await playStory(story));
+  };
+  const kubeconfig = process.env["KUBECONFIG"];
+  await Promise.all(Array.from({ length: kubeconfig === undefined ? STORIES_AT_ONCE : 1 }, worker));
+  return stories.flatMap((story) => results.get(story) ?? []);
+}
+
+async function playStory(story: Story): Promise<ExchangeResult[]> {
+  const kubeconfig = process.env["KUBECONFIG"];
+  const target =
+    kubeconfig === undefined
+      ? await embeddedTarget({ anonymous: !story.id.endsWith("/no-anonymous") })
+      : kubeconfigTarget(kubeconfig);
+  try {
+    return await replayStory(story, target, CRDS_FILE);
+  } catch (error) {
+    const problem = `the story cannot be played: ${error instanceof Error ? error.message : String(error)}`;
+    return story.exchanges.map(({ id, story: name, step }) => {
+      return { id, story: name, step, differences: [problem] };
+    });
+  } finally {
+    await target.close();
   }
-  return results;
 }
 
 export async function main(args: readonly string[]): Promise<number> {

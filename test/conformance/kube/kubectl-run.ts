@@ -51,13 +51,26 @@ export async function runKubectl(
       differences.push(`exit: expected ${recorded.exit}, got ${run.exit}: ${run.stderr.slice(0, 400)}`);
     }
     for (const name of ["stdout", "stderr"] as const) {
-      const problem = bindings.match(squeeze(recorded[name]), squeeze(run[name].replaceAll(folder, "<tmp>")));
+      const problem = bindings.match(
+        squeeze(withoutPlaces(recorded[name], folder)),
+        squeeze(withoutPlaces(run[name], folder)),
+      );
       if (problem !== undefined) differences.push(`${name}: ${problem.slice(0, 1200)}`);
     }
     return differences;
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+/** Folders, process ids and times of the day that commands name. */
+function withoutPlaces(text: string, folder: string): string {
+  return text
+    .replaceAll(folder, "<tmp>")
+    .replace(/\/tmp\/(LIVE|MERGED)-\d+/g, "<tmp>/$1")
+    .replace(/^((?:---|\+\+\+) <tmp>\S+)[ \t].*$/gm, "$1 <time>")
+    .replace(/^W\S+( [\d:.]+)?\s+(\d+|<pid>) /gm, "W<time> <pid> ")
+    .replace(/Resource Version:(\s+)\d+/g, "Resource Version:$1<rv>");
 }
 
 /** Ages have other widths each time, and the columns move with them. */

@@ -62,7 +62,7 @@ const configMap = (namespace: string, name: string, fields: Fields = {}): Action
 const hsmSecret = (namespace: string, name: string, spec: Fields = {}): Action =>
   post(HSM, namespace, "hsmsecrets", "HSMSecret", name, { spec });
 const pod = (namespace: string, name: string): Action =>
-  post(CORE, namespace, "pods", "Pod", name, { spec: { containers: [{ name: "c", image: "i" }] } });
+  post(CORE, namespace, "pods", "Pod", name, { spec: { containers: [{ name: "c", image: "busybox" }] } });
 const labels = (values: Fields): Fields => ({ metadata: { labels: values } });
 const remove = (path: string): Action => ({ kind: "request", method: "DELETE", path });
 const mergePatch = (path: string, body: Fields): Action => ({ kind: "request", method: "PATCH", path, body });
@@ -77,10 +77,11 @@ function role(namespace: string, name: string, subject: Fields, rules: Json, wit
 
 const LOW: Fields = { kind: "User", name: "low", apiGroup: "rbac.authorization.k8s.io" };
 
-const deployment = (namespace: string, name: string, template: Fields, replicas = 0): Action =>
+const deployment = (namespace: string, name: string, template: Fields, more: Fields = {}): Action =>
   post("/apis/apps/v1", namespace, "deployments", "Deployment", name, {
     spec: {
-      replicas,
+      replicas: 0,
+      ...more,
       selector: { matchLabels: { app: name } },
       template: { metadata: { labels: { app: name } }, spec: template },
     },
@@ -112,10 +113,14 @@ export const PREPARATIONS: Readonly<Record<string, Preparation>> = {
       configMap("lists-label", "b", labels({ app: "x", env: "dev" })),
       configMap("lists-label", "c", labels({ app: "y" })),
       configMap("lists-label", "d"),
-      secret("lists-label", "n1", labels({ v: "1" })),
-      secret("lists-label", "n5", labels({ v: "5" })),
-      secret("lists-label", "nabc", labels({ v: "abc" })),
     ],
+    before: {
+      "lists 22": [
+        secret("lists-label", "n1", labels({ v: "1" })),
+        secret("lists-label", "n5", labels({ v: "5" })),
+        secret("lists-label", "nabc", labels({ v: "abc" })),
+      ],
+    },
   },
   "lists/field-selectors": {
     start: [
@@ -138,7 +143,7 @@ export const PREPARATIONS: Readonly<Record<string, Preparation>> = {
         { kind: "Secret", name: "s1", uid: ODD_UID },
         {
           reason: "Re2",
-          type: "Warning",
+          type: "Normal",
           source: { component: "c" },
         },
       ),
@@ -161,33 +166,51 @@ export const PREPARATIONS: Readonly<Record<string, Preparation>> = {
   },
   "lists/resource-version": {
     start: [secret("lists-rv", "a")],
-    before: { "lists 85": [secret("lists-rv", "b")], "lists 102": [hsmSecret("lists-rv", "h")] },
+    before: { "lists 85": [secret("lists-rv", "b")], "lists 104": [hsmSecret("lists-rv", "h")] },
   },
   "lists/tables": {
     start: [
-      secret("lists-table", "a", { data: { x: "MQ==", y: "Mg==" } }),
+      secret("lists-table", "a", { data: { x: "", y: "" } }),
       secret("lists-table", "b", { type: "example.com/x" }),
       pod("lists-table", "p1"),
       hsmSecret("lists-table", "h"),
       configMap("lists-table", "c", { data: { a: "1" } }),
-      event(
-        "lists-table",
-        "e",
-        { kind: "Pod", name: "p1" },
-        {
-          reason: "R",
-          message: "m",
-          type: "Normal",
-          count: 1,
-          firstTimestamp: "2020-01-01T00:00:00Z",
-          lastTimestamp: "2020-01-01T00:00:00Z",
-          source: { component: "c" },
-        },
-      ),
-      deployment("lists-table", "d", {
-        containers: [{ name: "c", image: "nginx:1", env: [{ name: "A", value: "1" }] }],
-      }),
     ],
+    before: {
+      "lists 119": [
+        event(
+          "lists-table",
+          "e",
+          { kind: "Pod", name: "p1" },
+          {
+            reason: "R",
+            message: "m",
+            type: "Normal",
+            count: 1,
+            firstTimestamp: "2020-01-01T00:00:00Z",
+            lastTimestamp: "2020-01-01T00:00:00Z",
+            source: { component: "c" },
+          },
+        ),
+      ],
+      "lists 120": [
+        deployment(
+          "lists-table",
+          "d",
+          {
+            containers: [
+              {
+                name: "c",
+                image: "nginx:1",
+                ports: [{ containerPort: 80 }],
+                env: [{ name: "A", value: "1" }],
+              },
+            ],
+          },
+          { paused: true },
+        ),
+      ],
+    },
   },
   "watch/initial": {
     start: [
@@ -195,6 +218,8 @@ export const PREPARATIONS: Readonly<Record<string, Preparation>> = {
       configMap("watch-init", "b", { data: { a: "1" } }),
     ],
   },
+  "watch/bookmarks": { start: [configMap("watch-bm", "a", { data: { a: "1" } })] },
+  "watch/old-rv": { start: [configMap("watch-old", "a", { data: { a: "1" } })] },
   "watch/selectors": { start: [pod("watch-sel", "p")] },
   "patch/merge-patch": { start: [secret("patch-merge", "s", { data: { a: "MQ==", b: "Mg==" } })] },
   "patch/strategic-deployment": {
@@ -231,15 +256,13 @@ export const PREPARATIONS: Readonly<Record<string, Preparation>> = {
     start: role("life-bod", "secrets", LOW, [{ apiGroups: [""], resources: ["secrets"], verbs: ["*"] }]),
   },
   "auth/rbac": {
-    start: [
-      secret("auth-rbac", "a"),
-      secret("auth-rbac", "b"),
-      hsmSecret("auth-rbac", "h"),
-      ...role("auth-rbac", "adm", LOW, [
+    start: [secret("auth-rbac", "a"), secret("auth-rbac", "b"), hsmSecret("auth-rbac", "h")],
+    before: {
+      "auth 66": role("auth-rbac", "adm", LOW, [
         { apiGroups: ["rbac.authorization.k8s.io"], resources: ["roles", "rolebindings"], verbs: ["*"] },
       ]),
-      ...role("auth-rbac", "st", LOW, [], false),
-    ],
+      "auth 80": role("auth-rbac", "st", LOW, [], false),
+    },
   },
   "auth/tokens": {
     before: {
@@ -256,10 +279,10 @@ export const PREPARATIONS: Readonly<Record<string, Preparation>> = {
             spec: { containers: [{ name: "c", image: "i" }], serviceAccountName: "op" },
           },
         },
-        ...role("auth-tok", "r", { kind: "ServiceAccount", name: "op", namespace: "auth-tok" }, [
-          { apiGroups: [""], resources: ["secrets"], verbs: ["list"] },
-        ]),
       ],
+      "auth 108": role("auth-tok", "r", { kind: "ServiceAccount", name: "op", namespace: "auth-tok" }, [
+        { apiGroups: [""], resources: ["secrets"], verbs: ["list"] },
+      ]),
       "auth 120": [remove(`${CORE}/namespaces/auth-tok/pods/p`)],
       "auth 122": [remove(`${CORE}/namespaces/auth-tok/serviceaccounts/op`)],
     },
@@ -269,7 +292,20 @@ export const PREPARATIONS: Readonly<Record<string, Preparation>> = {
     before: {
       "kubectl 14": [
         mergePatch(`${HSM}/namespaces/kc-get/hsmsecrets/a/status`, {
-          status: { syncStatus: "InSync", hsmGeneration: 2, secretRef: { name: "a" } },
+          status: {
+            syncStatus: "InSync",
+            hsmGeneration: 2,
+            secretRef: { name: "a" },
+            conditions: [
+              {
+                type: "Ready",
+                status: "True",
+                reason: "InSync",
+                message: "fine",
+                lastTransitionTime: "2020-01-01T00:00:00Z",
+              },
+            ],
+          },
         }),
         event(
           "kc-get",
@@ -279,7 +315,7 @@ export const PREPARATIONS: Readonly<Record<string, Preparation>> = {
             reason: "Synced",
             message: "fine",
             type: "Normal",
-            source: { component: "c" },
+            source: { component: "op" },
             count: 1,
             firstTimestamp: "2026-01-01T00:00:00Z",
             lastTimestamp: "2026-01-01T00:00:00Z",

@@ -37,7 +37,8 @@ class Player {
   readonly #story: Story;
   readonly #target: Target;
   readonly #bindings = new Bindings();
-  readonly #open: { exchange: Exchange; watch: OpenWatch }[] = [];
+  readonly #open: Watched[] = [];
+  #etag = "";
   readonly #results = new Map<string, string[]>();
 
   constructor(story: Story, target: Target) {
@@ -68,9 +69,7 @@ class Player {
         .then(() => this.#playOne(exchange))
         .catch((error: unknown) => [`failed: ${String(error)}`]);
       this.#results.set(exchange.id, differences);
-      for (const watched of this.#open.filter(
-        (entry) => entry.exchange.readUntilAfterStep === exchange.step,
-      )) {
+      for (const watched of this.#open.filter((entry) => entry.lastStep === exchange)) {
         await this.#finishWatch(watched);
       }
     }
@@ -89,20 +88,40 @@ class Player {
     if (request === undefined || response === undefined) return ["the line has no request"];
     const call = await this.#callFor(request);
     if (exchange.events !== undefined) {
-      const opened = { exchange, watch: watch(this.#target, call) };
+      const opened = { exchange, watch: watch(this.#target, call), lastStep: this.#lastStep(exchange) };
       this.#open.push(opened);
       // Subscribed before the steps that make its events; when it ends by itself is known only there.
       const answered = await opened.watch.answer;
       const differences = compareAnswer(response, answered, this.#bindings);
       this.#results.set(exchange.id, differences);
-      if (exchange.readUntilAfterStep === undefined) await this.#finishWatch(opened);
+      if (opened.lastStep === exchange) await this.#finishWatch(opened);
       return this.#results.get(exchange.id) ?? differences;
     }
     const answer = await send(this.#target, call);
+    this.#etag = String(answer.headers["etag"] ?? this.#etag);
     return compareAnswer(response, answer, this.#bindings, { kept: keptOf(exchange, this.#story) });
   }
 
-  async #finishWatch(opened: { exchange: Exchange; watch: OpenWatch }): Promise<void> {
+  /**
+   * The step after which the events of a watch are compared: the last one of that name, or, when the server ends the
+   * watch, the last one of the story if later steps make its events, else the watch itself.
+   */
+  #lastStep(exchange: Exchange): Exchange | undefined {
+    const { exchanges } = this.#story;
+    const later = exchanges.slice(exchanges.indexOf(exchange) + 1);
+    if (exchange.readUntilAfterStep !== undefined) {
+      return later.filter(({ step }) => step === exchange.readUntilAfterStep).at(-1);
+    }
+    if (exchange.response?.status !== 200) return exchange;
+    const known = revisionsIn(exchanges.slice(0, exchanges.indexOf(exchange)));
+    const made = revisionsIn(
+      later.filter(({ events, request }) => events === undefined && request?.method !== "GET"),
+    );
+    const news = [...revisionsIn([exchange.events ?? []])].filter((name) => !known.has(name));
+    return news.some((name) => made.has(name)) ? undefined : exchange;
+  }
+
+  async #finishWatch(opened: Watched): Promise<void> {
     this.#open.splice(this.#open.indexOf(opened), 1);
     const { exchange } = opened;
     const events = exchange.events ?? [];
@@ -124,8 +143,13 @@ class Player {
 
   async #callFor(request: RecordedRequest): Promise<Call> {
     const recorded = request.bodyText ?? (request.body === undefined ? undefined : generated(request.body));
-    const headers: Record<string, string> = {};
-    for (const [name, value] of Object.entries(request.headers)) headers[name] = await this.#fill(value);
+    const headers: Record<string, string | readonly string[]> = {};
+    for (const [name, value] of Object.entries(request.headers)) {
+      headers[name] =
+        typeof value === "string"
+          ? (await this.#fill(value)).replace("<etag>", this.#etag)
+          : await Promise.all(value.map((item) => this.#fill(item)));
+    }
     const body = recorded === undefined ? undefined : await this.#fill(recorded);
     if (body !== undefined) headers["Content-Length"] = String(Buffer.byteLength(body));
     return { method: request.method, path: await this.#fill(request.path), headers, body };
@@ -138,6 +162,18 @@ class Player {
       if (name.startsWith("rv:")) this.#bindings.bind(name, await this.#revision());
       if (name === "token:serviceaccount") this.#bindings.bind(name, this.#bindings.get("token:1") ?? "");
       if (name === "token:podbound") this.#bindings.bind(name, this.#bindings.get("token:4") ?? "");
+    }
+    if (
+      filled.missing.some((name) => name.startsWith("token:")) &&
+      this.#bindings.get("token:1") !== undefined
+    ) {
+      // The one token that no answer gave: a good one with another signature.
+      const [head, claims, signature = ""] = (this.#bindings.get("token:1") ?? "").split(".");
+      const broken = `${head}.${claims}.${[...signature].reverse().join("")}`;
+      for (const name of filled.missing) {
+        if (name.startsWith("token:") && this.#bindings.get(name) === undefined)
+          this.#bindings.bind(name, broken);
+      }
     }
     if (filled.missing.length > 0) filled = this.#bindings.fill(text);
     if (filled.missing.length > 0) throw new Error(`no value is known for <${filled.missing.join(">, <")}>`);
@@ -196,6 +232,17 @@ class Player {
     }
     throw new Error(`preparation of ${this.#story.id}: ${path} is not served after 5 s`);
   }
+}
+
+interface Watched {
+  readonly exchange: Exchange;
+  readonly watch: OpenWatch;
+  /** Undefined: the end of the story. */
+  readonly lastStep: Exchange | undefined;
+}
+
+function revisionsIn(values: unknown): Set<string> {
+  return new Set((JSON.stringify(values) ?? "").match(/<rv:\d+>/g) ?? []);
 }
 
 /** Large bodies are described in the recording instead of written out. */

@@ -87,7 +87,7 @@ export function kubeconfigTarget(file: string): Target {
 export interface Call {
   readonly method: string;
   readonly path: string;
-  readonly headers: Readonly<Record<string, string>>;
+  readonly headers: Readonly<Record<string, string | readonly string[]>>;
   readonly body: string | undefined;
 }
 
@@ -111,7 +111,12 @@ export function send(target: Target, call: Call): Promise<Answer> {
 function open(target: Target, call: Call) {
   return httpsRequest(new URL(call.path, target.url), {
     method: call.method,
-    headers: call.headers,
+    headers: Object.fromEntries(
+      Object.entries(call.headers).map(([name, value]) => [
+        name,
+        typeof value === "string" ? value : [...value],
+      ]),
+    ),
     ...(target.ca === undefined ? {} : { ca: target.ca }),
     agent: false,
   });
