@@ -5,8 +5,8 @@
 
 import { randomUUID } from "node:crypto";
 import type { HttpBindings } from "@hono/node-server";
+import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 import { type Context, Hono } from "hono";
-import type { ContentfulStatusCode } from "hono/utils/http-status";
 import * as v from "valibot";
 import type { HsmClient, Listing } from "../hsm/client.ts";
 import { HsmError, type HsmErrorClass } from "../hsm/errors.ts";
@@ -47,6 +47,8 @@ export interface AgentApp {
   endStreams(): void;
 }
 
+type AgentContext = Context<{ Bindings: HttpBindings }>;
+
 type Handlers = {
   readonly [N in CallName]: (request: RequestOf<N>, signal: AbortSignal) => Promise<WireResponse<N>>;
 };
@@ -77,7 +79,10 @@ export function createAgentApp(options: AgentAppOptions): AgentApp {
   };
 
   const app = new Hono<{ Bindings: HttpBindings }>();
-  app.use((context, next) => withCorrelationId(context.req.header(CORRELATION_HEADER), next));
+  app.use((context, next) => {
+    const id = context.env.incoming.headers[CORRELATION_HEADER];
+    return withCorrelationId(typeof id === "string" ? id : undefined, next);
+  });
   for (const name of Object.keys(CALLS) as CallName[]) {
     app.post(callPath(name), (context) => serve(context, name));
   }
@@ -97,10 +102,7 @@ export function createAgentApp(options: AgentAppOptions): AgentApp {
     return answer(context, error);
   });
 
-  async function serve<N extends CallName>(
-    context: Context<{ Bindings: HttpBindings }>,
-    name: N,
-  ): Promise<Response> {
+  async function serve<N extends CallName>(context: AgentContext, name: N): Promise<Response> {
     const started = clock.now();
     const fields = () => ({ call: name, milliseconds: clock.now() - started });
     try {
@@ -110,7 +112,7 @@ export function createAgentApp(options: AgentAppOptions): AgentApp {
         handlers[name](request, signal),
       );
       log.debug("call served", fields());
-      return context.json(response, 200, { [CORRELATION_HEADER]: correlationId() ?? "" });
+      return send(context, 200, "application/json", correlationId() ?? "", response);
     } catch (error) {
       if (error instanceof HsmError) {
         log.debug("call failed", { ...fields(), class: error.class, reason: error.message });
@@ -123,10 +125,7 @@ export function createAgentApp(options: AgentAppOptions): AgentApp {
   return { fetch: app.fetch, endStreams: () => streams.end() };
 }
 
-async function parseRequest<N extends CallName>(
-  context: Context<{ Bindings: HttpBindings }>,
-  name: N,
-): Promise<RequestOf<N>> {
+async function parseRequest<N extends CallName>(context: AgentContext, name: N): Promise<RequestOf<N>> {
   let body: unknown;
   try {
     body = JSON.parse(await readBody(context.env.incoming, name));
@@ -149,18 +148,27 @@ async function parseRequest<N extends CallName>(
  * Read from Node's own request: Hono's, made only to be asked for its body or its signal, costs more than all the
  * rest of a call.
  */
-async function readBody(incoming: HttpBindings["incoming"], operation: string): Promise<string> {
-  const chunks: Buffer[] = [];
-  let size = 0;
-  const tooLarge = (): HsmError =>
-    new HsmError("TooLarge", `The request is larger than ${MAX_REQUEST_BYTES} bytes.`, { operation });
-  if (Number(incoming.headers["content-length"] ?? 0) > MAX_REQUEST_BYTES) throw tooLarge();
-  for await (const chunk of incoming) {
-    size += (chunk as Buffer).length;
-    if (size > MAX_REQUEST_BYTES) throw tooLarge();
-    chunks.push(chunk as Buffer);
-  }
-  return Buffer.concat(chunks).toString("utf8");
+function readBody(incoming: HttpBindings["incoming"], operation: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let size = 0;
+    const refuse = (): void => {
+      const message = `The request is larger than ${MAX_REQUEST_BYTES} bytes.`;
+      reject(new HsmError("TooLarge", message, { operation }));
+    };
+    if (Number(incoming.headers["content-length"] ?? 0) > MAX_REQUEST_BYTES) return refuse();
+    incoming.on("data", (chunk: Buffer) => {
+      size += chunk.length;
+      if (size <= MAX_REQUEST_BYTES) chunks.push(chunk);
+      else refuse();
+    });
+    incoming.once("end", () => {
+      const [only] = chunks;
+      const bytes = chunks.length === 1 && only !== undefined ? only : Buffer.concat(chunks);
+      resolve(bytes.toString("utf8"));
+    });
+    incoming.once("error", reject);
+  });
 }
 
 /** Rejects with `Timeout` at the deadline; the signal lets what has not reached the device stop. */
@@ -225,12 +233,28 @@ class Snapshots {
   }
 }
 
-function answer(context: Context, error: unknown): Response {
+function answer(context: AgentContext, error: unknown): Response {
   const body = problemOf(error, correlationId() ?? "");
-  return context.json(body, body.status as ContentfulStatusCode, {
-    "content-type": "application/problem+json",
-    [CORRELATION_HEADER]: body.requestId,
+  return send(context, body.status, "application/problem+json", body.requestId, body);
+}
+
+/** Written to Node's own response: a web Response costs more than all the rest of a call. */
+function send(
+  context: AgentContext,
+  status: number,
+  type: string,
+  requestId: string,
+  body: unknown,
+): Response {
+  const { outgoing } = context.env;
+  const text = JSON.stringify(body);
+  outgoing.writeHead(status, {
+    "content-type": type,
+    "content-length": Buffer.byteLength(text),
+    [CORRELATION_HEADER]: requestId,
   });
+  outgoing.end(text);
+  return RESPONSE_ALREADY_SENT;
 }
 
 const STATUS: Readonly<Record<HsmErrorClass, number>> = {

@@ -17,7 +17,7 @@ import { HsmError } from "../hsm/errors.ts";
 import type { CallOptions, TokenInfo } from "../hsm/token.ts";
 import { CORRELATION_HEADER, correlationId, newCorrelationId } from "../telemetry/correlation.ts";
 import { DEFAULT_DEADLINES, type Deadlines } from "./app.ts";
-import { readBody } from "./body.ts";
+import { CallEnd } from "./call-end.ts";
 import { followChanges } from "./changes.ts";
 import { type Clock, delay, jittered, systemClock } from "./clock.ts";
 import { type AgentAddress, AgentConnection, TransportError } from "./connection.ts";
@@ -64,6 +64,8 @@ export class AgentClient implements HsmClient {
   readonly #deadlines: Deadlines;
   readonly #heartbeat: number;
   readonly #closing = new AbortController();
+  /** Calls that have no answer yet. */
+  readonly #underWay = new Set<CallEnd>();
   /** Event streams that are being opened: what changes the token waits for them, so that they see it. */
   readonly #opening = new Set<Promise<void>>();
 
@@ -163,6 +165,7 @@ export class AgentClient implements HsmClient {
 
   async close(): Promise<void> {
     this.#closing.abort();
+    for (const end of [...this.#underWay]) end.abort(this.#closing.signal.reason);
     await this.#connection.close();
   }
 
@@ -201,30 +204,33 @@ export class AgentClient implements HsmClient {
     options?: CallOptions,
   ): Promise<ResponseOf<N>> {
     const deadline = this.#deadlines[CALLS[name].deadline];
-    const timeout = new AbortController();
+    const end = new CallEnd();
     const cancel = this.#clock.after(deadline + GRACE, () => {
       const message = `The agent at ${this.#connection.address} did not answer within ${deadline / 1000} s.`;
-      timeout.abort(new HsmError("Timeout", message, { operation: name }));
+      end.abort(new HsmError("Timeout", message, { operation: name }));
     });
-    const { signal, release } = joinSignals([timeout.signal, this.#closing.signal, options?.signal]);
+    const release = end.follow(options?.signal);
+    if (this.#closing.signal.aborted) end.abort(this.#closing.signal.reason);
+    this.#underWay.add(end);
     const requestId = correlationId() ?? newCorrelationId();
     const body = JSON.stringify(request);
     try {
       for (let attempt = 0; ; attempt += 1) {
         try {
-          signal.throwIfAborted();
-          return await this.#once(name, body, requestId, signal);
+          if (end.aborted) throw end.reason;
+          return await this.#once(name, body, requestId, end);
         } catch (error) {
           // Every call may be repeated: reads change nothing, a write that finds its own record has succeeded.
           const wait = RETRIES[attempt];
           const again = error instanceof TransportError && error.transient && wait !== undefined;
-          if (!again || signal.aborted) throw this.#reasonOf(error, signal, name);
-          await delay(this.#clock, jittered(wait, this.#random), signal);
+          if (!again || end.aborted) throw this.#reasonOf(error, end, name);
+          await end.delay(this.#clock, jittered(wait, this.#random));
         }
       }
     } finally {
       cancel();
       release();
+      this.#underWay.delete(end);
     }
   }
 
@@ -232,13 +238,19 @@ export class AgentClient implements HsmClient {
     name: N,
     body: string,
     requestId: string,
-    signal: AbortSignal,
+    end: CallEnd,
   ): Promise<ResponseOf<N>> {
     const headers = { "content-type": "application/json", [CORRELATION_HEADER]: requestId };
-    const response = await this.#connection.post({ path: callPath(name), headers, body, signal });
-    const text = await readBody(response, MAX_RESPONSE_BYTES, this.#connection.address, signal);
+    const path = callPath(name);
+    const { statusCode, text } = await this.#connection.ask({
+      path,
+      headers,
+      body,
+      most: MAX_RESPONSE_BYTES,
+      end,
+    });
     const json = parseJson(text, name);
-    if (response.statusCode === 200) {
+    if (statusCode === 200) {
       const schema: v.GenericSchema<unknown, ResponseOf<N>> = CALLS[name].response as never;
       const result = v.safeParse(schema, json, { abortEarly: true });
       if (result.success) return result.output;
@@ -250,12 +262,12 @@ export class AgentClient implements HsmClient {
   }
 
   /** What ended a call: our own deadline and close are sentences of ours, the caller's signal keeps its reason. */
-  #reasonOf(error: unknown, signal: AbortSignal, operation: string): unknown {
-    if (!signal.aborted) return error;
-    if (signal.reason instanceof HsmError) return signal.reason;
+  #reasonOf(error: unknown, end: CallEnd, operation: string): unknown {
+    if (!end.aborted) return error;
+    if (end.reason instanceof HsmError) return end.reason;
     if (this.#closing.signal.aborted)
       return new HsmError("TokenGone", "The client is closed.", { operation });
-    return signal.reason;
+    return end.reason;
   }
 }
 

@@ -8,6 +8,7 @@ import { type TLSSocket, connect as tlsConnect } from "node:tls";
 import { type buildConnector, type Dispatcher, Pool } from "undici";
 import { HsmError, type HsmErrorClass } from "../hsm/errors.ts";
 import type { Clock } from "./clock.ts";
+import { type Answer, AnswerCut, AnswerTooLarge, exchange, type Question } from "./exchange.ts";
 import { type AgentIdentity, agentUri, carriesUri, refusalSentence } from "./identity.ts";
 import type { TlsMaterial, TlsSource } from "./material.ts";
 
@@ -63,13 +64,25 @@ export class AgentConnection {
     return this.#target.address;
   }
 
-  /** Rejects with a `TransportError`, or with the signal's reason. */
+  /**
+   * A call and its whole answer. Rejects with a `TransportError`, `TooLarge`, or with the reason of `end`.
+   */
+  async ask(question: Question): Promise<Answer> {
+    if (this.#closed) throw new HsmError("TokenGone", "The client is closed.", { operation: "connect" });
+    try {
+      return await exchange(this.#pool, question);
+    } catch (error) {
+      throw this.#explain(error, question);
+    }
+  }
+
+  /** An answer that is a stream. Rejects with a `TransportError`, or with the signal's reason. */
   async post(options: PostOptions): Promise<Dispatcher.ResponseData> {
     if (this.#closed) throw new HsmError("TokenGone", "The client is closed.", { operation: "connect" });
     try {
       return await this.#pool.request({ ...options, method: "POST" });
     } catch (error) {
-      throw this.#explain(error, options.signal);
+      throw this.#explain(error, { end: options.signal });
     }
   }
 
@@ -134,9 +147,20 @@ export class AgentConnection {
     return new TransportError("AuthFailed", message, false);
   }
 
-  #explain(error: unknown, signal: AbortSignal): unknown {
+  #explain(
+    error: unknown,
+    { end, most }: { readonly end: Pick<AbortSignal, "aborted" | "reason">; readonly most?: number },
+  ): unknown {
     if (error instanceof HsmError) return error;
-    if (signal.aborted) return signal.reason;
+    if (end.aborted) return end.reason;
+    if (error instanceof AnswerTooLarge) {
+      const message = `The answer of the agent at ${this.address} is larger than ${most} bytes.`;
+      return new HsmError("TooLarge", message, { operation: "rpc" });
+    }
+    if (error instanceof AnswerCut) {
+      const message = `The answer of the agent at ${this.address} was cut off.`;
+      return new TransportError("TokenGone", message, true, error.cause);
+    }
     const code = codeOf(error);
     if (UNREACHABLE.has(code)) {
       const message = `The agent at ${this.address} cannot be reached (${code}).`;
