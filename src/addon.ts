@@ -111,9 +111,20 @@ export interface NativeToken {
   withdraw(ticket: number): boolean;
 }
 
+/** What a provisioning or a PIN change came to (native/cryptoki/provision.h). */
+export interface NativePinWork {
+  /** `untouched`: certainly nothing on the token was changed. `unfinished`: something was, or may have been. */
+  readonly state: "done" | "untouched" | "unfinished";
+  readonly step: "look" | "initToken" | "return" | "initPin" | "setPin" | "verify";
+  readonly token: NativeSlot;
+  /** Unless done. */
+  readonly error?: NativeError;
+}
+
 export type NativeEventListener = (
-  kind: "changed" | "gone" | "back" | "hung",
+  kind: "changed" | "gone" | "back" | "hung" | "state",
   version: number,
+  /** Of `gone` the reason, of `hung` the operation, of `state` its name. */
   text: string,
 ) => void;
 
@@ -125,11 +136,96 @@ export interface NativeSha256 {
   digest(): Uint8Array;
 }
 
+/** A USB device as sysfs shows it; ids and classes are lower-case hexadecimal digits. */
+export interface NativeUsbDevice {
+  /** The kernel's name of the port, e.g. `1-1.4`; the same device keeps it while it stays plugged in. */
+  readonly name: string;
+  readonly vendorId: string;
+  readonly productId: string;
+  /** These three are the device's own words; bytes that are no text stand as `\xNN`. */
+  readonly serialNumber?: string;
+  readonly manufacturer?: string;
+  readonly product?: string;
+  readonly bus: number;
+  /** Counts up at each plugging. */
+  readonly device: number;
+  /** `<devRoot>/bus/usb/BBB/DDD`. */
+  readonly path: string;
+  /** Mbit/s. */
+  readonly speed?: number;
+  readonly interfaces: readonly {
+    readonly number: number;
+    /** `0b`: a smart-card reader (CCID). */
+    readonly class: string;
+    readonly subclass: string;
+    readonly protocol: string;
+  }[];
+  /** Files that are there and could not be read: `serial` among them means an unknown serial number, not none. */
+  readonly unreadable: readonly string[];
+}
+
+export interface NativeUsbListing {
+  /** False: the kernel has no USB. */
+  readonly present: boolean;
+  readonly devices: readonly NativeUsbDevice[];
+  /** Entries that may be devices and could not be read. */
+  readonly unreadable: readonly string[];
+}
+
+/**
+ * `event`: action, sysfs path and device type of a kernel uevent of USB. `overflow`: some were lost. `failed`: why
+ * none follows.
+ */
+export type NativeUsbListener = (
+  kind: "event" | "overflow" | "failed",
+  text: string,
+  devpath: string,
+  devtype: string,
+) => void;
+
+export interface NativeUsbMonitor {
+  /** Idempotent; nothing is heard after it. */
+  close(): void;
+}
+
 export interface Addon {
+  /**
+   * Kernel uevents (netlink group 1), until `close`; keeps the process alive. Throws an Error with `code` (EPERM, ...)
+   * where they cannot be had. `fd`: a datagram socket to read in place of netlink, taken over; anybody may send on it.
+   * `subsystem`: another one than `usb`, for a test on a machine without USB.
+   */
+  readonly UsbMonitor: new (listener: NativeUsbListener, fd?: number, subsystem?: string) => NativeUsbMonitor;
+  /** The JSON of a NativeUsbListing: `<root>/bus/usb/devices` read on a thread of its own. */
+  listUsbDevices(root: string, devRoot: string): Promise<string>;
   readonly Token: new (options: NativeTokenOptions, onEvent: NativeEventListener) => NativeToken;
   readonly Sha256: new () => NativeSha256;
   /** Slots with tokens; no login. Waits at most `limit` ms for the library when a token of it is in use. */
   listTokens(modulePath: string, limit: number): Promise<readonly NativeSlot[]>;
+  /**
+   * The first PIN of a certainly blank token; both PINs are wiped. `target`: serial number, or slot. `returnLimit`:
+   * longest absence of a card after C_InitToken. Rejects with Timeout at `limit` (both milliseconds).
+   */
+  provision(
+    modulePath: string,
+    target: string | number,
+    soPin: Uint8Array,
+    pin: Uint8Array,
+    label: string,
+    lockDirectory: string,
+    returnLimit: number,
+    limit: number,
+  ): Promise<NativePinWork>;
+  /** One C_SetPIN, and one login that proves it; both PINs are wiped. */
+  changePin(
+    modulePath: string,
+    target: string | number,
+    oldPin: Uint8Array,
+    newPin: Uint8Array,
+    lockDirectory: string,
+    stateDirectory: string,
+    allowFinalTry: boolean,
+    limit: number,
+  ): Promise<NativePinWork>;
   sha256(data: Uint8Array): Uint8Array;
   /** 64 lower-case digits: the quicker form for short messages. */
   sha256Hex(data: Uint8Array): string;

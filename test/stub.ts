@@ -51,13 +51,17 @@ export interface StubToken {
   readonly serialNumber: string;
   /**
    * Something happens to the card, e.g. `remove`, `remove after 3 apdus`, `insert`, `swap`, `power cycle`, `logout`,
-   * `erase`,
+   * `erase`, `blank` (never initialised, and says so by its flags), `says blank` (only says so),
    * `pcscd stop`, `pcscd start`, `flash full`, `flash free`, `apdu delay 29000` (microseconds),
    * `fault C_CreateObject rv=CKR_DEVICE_ERROR at=3`, `faults clear`. Rejects with one sentence for anything else.
    */
   control(command: string): Promise<void>;
   /** Commands that the card has answered since it was made. */
   apdus(): number;
+  /** Tries that the card's PIN has left, of 3. */
+  pinTries(): number;
+  /** Grows each time that the card is pulled, leaves by itself, or is put in. */
+  insertions(): number;
   /** False once it was pulled, by `remove` or after the number of commands given. */
   present(): boolean;
   dispose(): Promise<void>;
@@ -119,6 +123,8 @@ export async function makeStubToken(options: StubTokenOptions = {}): Promise<Stu
     serialNumber,
     control: (command) => run(...command.split(" ")),
     apdus: () => Number(readState(state, 16, 8).readBigUInt64LE()),
+    pinTries: () => readState(state, 68, 4).readUInt32LE(),
+    insertions: () => Number(readState(state, 32, 8).readBigUInt64LE()),
     present: () => readState(state, 24, 4).readUInt32LE() === 1,
     async dispose() {
       if (disposed) return;

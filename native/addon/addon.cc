@@ -5,8 +5,10 @@
 #include <utility>
 
 #include "addon/environment.h"
+#include "addon/provision_calls.h"
 #include "addon/sha256_object.h"
 #include "addon/token_object.h"
+#include "addon/usb_object.h"
 #include "addon/values.h"
 
 namespace hsm::addon {
@@ -37,8 +39,11 @@ Napi::Value listTokensOf(const Napi::CallbackInfo& info) {
 Napi::Object init(Napi::Env env, Napi::Object exports) {
   if (Environment::create(env) == nullptr) return exports;
   exports.Set("Token", TokenObject::define(env));
+  exports.Set("provision", Napi::Function::New<&provisionToken>(env, "provision"));
+  exports.Set("changePin", Napi::Function::New<&changeTokenPin>(env, "changePin"));
   exports.Set("listTokens", Napi::Function::New<&listTokensOf>(env, "listTokens"));
   defineSha256(env, exports);
+  defineUsb(env, exports);
   return exports;
 }
 

@@ -137,6 +137,17 @@ napi_value toJs(Napi::Env env, Outcome& outcome) {
   return env.Undefined();
 }
 
+napi_value toJs(Napi::Env env, const PinWork& work) {
+  static constexpr const char* kStates[] = {"done", "untouched", "unfinished"};
+  static constexpr const char* kSteps[] = {"look", "initToken", "return", "initPin", "setPin", "verify"};
+  auto result = Napi::Object::New(env);
+  result.Set("state", kStates[static_cast<std::size_t>(work.state)]);
+  result.Set("step", kSteps[static_cast<std::size_t>(work.step)]);
+  result.Set("token", slotToJs(env, work.token));
+  if (work.error.has_value()) result.Set("error", Napi::Value(env, toJs(env, *work.error)));
+  return result;
+}
+
 napi_value toJs(Napi::Env env, const std::vector<SlotDescription>& slots) {
   auto result = Napi::Array::New(env, slots.size());
   for (std::size_t i = 0; i < slots.size(); ++i) result.Set(static_cast<std::uint32_t>(i), slotToJs(env, slots[i]));

@@ -108,6 +108,14 @@ void Channel::settle(Napi::Env env, std::uint64_t ticket, Settlement settlement)
     } else {
       error = &slots->error();
     }
+  } else if (const auto* work = std::get_if<PinWork>(&settlement)) {
+    value = toJs(env, *work);
+  } else if (const auto* text = std::get_if<TextOutcome>(&settlement)) {
+    if (*text) {
+      value = Napi::String::New(env, text->value());
+    } else {
+      error = &text->error();
+    }
   } else {
     auto* outcome = std::get_if<Outcome>(&settlement);
     error = std::get_if<Error>(outcome);

@@ -11,12 +11,14 @@
 #include <variant>
 #include <vector>
 
+#include "cryptoki/provision.h"
 #include "cryptoki/token.h"
 
 namespace hsm::addon {
 
 using SlotsOutcome = Result<std::vector<SlotDescription>>;
-using Settlement = std::variant<Outcome, SlotsOutcome>;
+using TextOutcome = Result<std::string>;
+using Settlement = std::variant<Outcome, SlotsOutcome, TextOutcome, PinWork>;
 
 // Receives the events of one token, on the JavaScript thread.
 class EventTarget {

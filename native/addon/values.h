@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "cryptoki/provision.h"
 #include "cryptoki/token.h"
 
 namespace hsm::addon {
@@ -35,6 +36,7 @@ std::optional<std::vector<Operation>> operationsArgument(Napi::Env env, napi_val
 // room for them.
 napi_value toJs(Napi::Env env, const Error& error);
 napi_value toJs(Napi::Env env, Outcome& outcome);
+napi_value toJs(Napi::Env env, const PinWork& work);
 napi_value toJs(Napi::Env env, const std::vector<SlotDescription>& slots);
 napi_value bytesToJs(Napi::Env env, std::span<const std::uint8_t> bytes);
 

@@ -109,9 +109,10 @@ struct CK_FUNCTION_LIST {
   CK_RV (*C_GetTokenInfo)(CK_SLOT_ID slotID, CK_TOKEN_INFO* pInfo);
   CK_UNUSED C_GetMechanismList;
   CK_UNUSED C_GetMechanismInfo;
-  CK_UNUSED C_InitToken;
-  CK_UNUSED C_InitPIN;
-  CK_UNUSED C_SetPIN;
+  CK_RV (*C_InitToken)(CK_SLOT_ID slotID, CK_UTF8CHAR* pPin, CK_ULONG ulPinLen, CK_UTF8CHAR* pLabel);
+  CK_RV (*C_InitPIN)(CK_SESSION_HANDLE hSession, CK_UTF8CHAR* pPin, CK_ULONG ulPinLen);
+  CK_RV (*C_SetPIN)(CK_SESSION_HANDLE hSession, CK_UTF8CHAR* pOldPin, CK_ULONG ulOldLen, CK_UTF8CHAR* pNewPin,
+                    CK_ULONG ulNewLen);
   CK_RV (*C_OpenSession)(CK_SLOT_ID slotID, CK_FLAGS flags, void* pApplication, CK_NOTIFY notify,
                          CK_SESSION_HANDLE* phSession);
   CK_RV (*C_CloseSession)(CK_SESSION_HANDLE hSession);
@@ -189,9 +190,12 @@ inline constexpr CK_ATTRIBUTE_TYPE CKA_LABEL = 0x003;
 inline constexpr CK_ATTRIBUTE_TYPE CKA_APPLICATION = 0x010;
 inline constexpr CK_ATTRIBUTE_TYPE CKA_VALUE = 0x011;
 
+inline constexpr CK_USER_TYPE CKU_SO = 0;
 inline constexpr CK_USER_TYPE CKU_USER = 1;
 inline constexpr CK_STATE CKS_RW_USER_FUNCTIONS = 3;
 
+inline constexpr CK_FLAGS CKF_TOKEN_PRESENT = 0x1;
+inline constexpr CK_FLAGS CKF_REMOVABLE_DEVICE = 0x2;
 inline constexpr CK_FLAGS CKF_OS_LOCKING_OK = 0x2;
 inline constexpr CK_FLAGS CKF_RW_SESSION = 0x2;
 inline constexpr CK_FLAGS CKF_SERIAL_SESSION = 0x4;
@@ -202,6 +206,7 @@ inline constexpr CK_FLAGS CKF_TOKEN_INITIALIZED = 0x400;
 inline constexpr CK_FLAGS CKF_USER_PIN_COUNT_LOW = 0x10000;
 inline constexpr CK_FLAGS CKF_USER_PIN_FINAL_TRY = 0x20000;
 inline constexpr CK_FLAGS CKF_USER_PIN_LOCKED = 0x40000;
+inline constexpr CK_FLAGS CKF_USER_PIN_TO_BE_CHANGED = 0x80000;
 
 // The ABI on the platforms that this program is built for (LP64). A mistake here corrupts memory silently at run
 // time, so it fails the build instead.

@@ -120,6 +120,10 @@ void apply(CardState& card, const std::vector<std::string>& words) {
       {"logout", [](CardState& state) { state.loggedIn = 0; }},
       {"swap", [](CardState& state) { stub::makeFresh(state); remove(state); insert(state); }},
       {"erase", stub::makeFresh},
+      {"says blank", [](CardState& state) { state.blank = stub::BlankState::Blank; }},
+      {"blank", [](CardState& state) { stub::makeFresh(state); state.blank = stub::BlankState::Blank;
+                                       stub::setText(state.pin, sizeof state.pin, "\x01nobody's");
+                                       stub::setText(state.soPin, sizeof state.soPin, "\x01nobody's"); }},
       {"pcscd stop", [](CardState& state) { state.pcscdRunning = 0; state.loggedIn = 0; }},
       {"pcscd start", [](CardState& state) { state.pcscdRunning = 1; ++state.pcscd; }},
       {"pcscd restart", [](CardState& state) { state.pcscdRunning = 1; ++state.pcscd; }},

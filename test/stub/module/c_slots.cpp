@@ -84,6 +84,10 @@ CK_RV stub_C_GetTokenInfo(CK_SLOT_ID id, CK_TOKEN_INFO* info) {
     pad(info->model, "PKCS#15 emulated");
     pad(info->serialNumber, slot.card.state().serial);
     info->flags = CKF_RNG | CKF_LOGIN_REQUIRED | CKF_USER_PIN_INITIALIZED | CKF_TOKEN_INITIALIZED | slot.pinFlags;
+    if (slot.card.state().blank == BlankState::Blank) info->flags &= ~static_cast<CK_FLAGS>(CKF_TOKEN_INITIALIZED);
+    const bool withoutPin =
+        slot.card.state().blank == BlankState::Blank || slot.card.state().blank == BlankState::WithoutPin;
+    if (withoutPin) info->flags &= ~static_cast<CK_FLAGS>(CKF_USER_PIN_INITIALIZED);
     info->ulMaxPinLen = 15;
     info->ulMinPinLen = 6;
     info->ulTotalPublicMemory = info->ulFreePublicMemory = CK_UNAVAILABLE_INFORMATION;

@@ -161,6 +161,7 @@ Wire Connection::resetPin(std::string_view soPin, std::string_view pin, bool& co
     card.soTries = 15;
     card.pinTries = 3;
     setText(card.pin, sizeof card.pin, pin);
+    if (card.blank == BlankState::WithoutPin) card.blank = BlankState::InUse;
   } else if (card.soTries > 0) {
     --card.soTries;
   }
@@ -177,6 +178,7 @@ Wire Connection::initialise(std::string_view soPin) const {
   makeFresh(card);
   setText(card.soPin, sizeof card.soPin, soPin);
   setText(card.pin, sizeof card.pin, "\x01nobody's");
+  if (card.blank == BlankState::Blank) card.blank = BlankState::WithoutPin;
   pull(card);
   return Wire::Ok;
 }

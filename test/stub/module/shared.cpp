@@ -15,7 +15,7 @@ namespace stub {
 namespace {
 
 constexpr char kMagic[8] = {'H', 'S', 'M', 'S', 'T', 'U', 'B', '1'};
-constexpr std::uint32_t kVersion = 1;
+constexpr std::uint32_t kVersion = 2;
 
 /** Key, its description, and its certificate. */
 constexpr unsigned kKeyPairFiles = 3;

@@ -19,6 +19,12 @@ constexpr std::size_t kMaxClients = 64;
 
 enum class EntryKind : std::uint32_t { Free = 0, Data = 1, KeyPair = 2 };
 
+/**
+ * Whether the token's flags tell that it was never initialised, or has no user PIN. OpenSC's never do (recorded); a card
+ * that tests make `blank` behaves as the specification says (PKCS#11 2.40, 3.2).
+ */
+enum class BlankState : std::uint32_t { NotTold = 0, Blank = 1, WithoutPin = 2, InUse = 3 };
+
 /** A data object (description and value), or a key pair. */
 struct Entry {
   EntryKind kind;
@@ -75,6 +81,7 @@ struct CardState {
   std::uint32_t pinTries;
   std::uint32_t soTries;
   std::uint32_t flashFull;
+  BlankState blank;
   char pin[64];
   char soPin[64];
   char serial[32];

@@ -67,7 +67,8 @@ CK_RV Slot::bind() {
   eventPending = true;
   const std::string serial = card.state().serial;
   const Bytes deviceLabel(serial.begin(), serial.end());
-  if (card.profile().showsDeviceKey()) addKeyPair(deviceLabel, Bytes(20));
+  const bool blank = card.state().blank == BlankState::Blank;
+  if (card.profile().showsDeviceKey() && !blank) addKeyPair(deviceLabel, Bytes(20));
   for (const Entry* entry : entries) {
     if (entry->kind == EntryKind::KeyPair) addKeyPair(bytesOf(entry->label, entry->labelLength), bytesOf(entry->objectId, entry->objectIdLength));
   }
@@ -81,9 +82,11 @@ CK_RV Slot::bind() {
     if (entry->hasObjectId != 0) object.objectId = bytesOf(entry->objectId, entry->objectIdLength);
     add(object);
   }
-  CachedObject profile;
-  profile.kind = ObjectKind::Profile;
-  add(profile);
+  if (!blank) {
+    CachedObject profile;
+    profile.kind = ObjectKind::Profile;
+    add(profile);
+  }
   return CKR_OK;
 }
 
