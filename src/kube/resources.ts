@@ -26,6 +26,28 @@ export interface Namespace extends KubeObject {
   readonly status?: { readonly phase?: string | undefined } | undefined;
 }
 
+export interface Pod extends KubeObject {
+  readonly spec?: { readonly nodeName?: string | undefined } | undefined;
+  readonly status?: { readonly phase?: string | undefined } | undefined;
+}
+
+export const PODS: Resource<Pod> = {
+  group: "",
+  version: "v1",
+  plural: "pods",
+  kind: "Pod",
+  namespaced: true,
+};
+
+/** Labels are all that is read of a node: ask for metadata only, as its status changes every few seconds. */
+export const NODES: Resource = {
+  group: "",
+  version: "v1",
+  plural: "nodes",
+  kind: "Node",
+  namespaced: false,
+};
+
 export const SECRETS: Resource<Secret> = {
   group: "",
   version: "v1",
