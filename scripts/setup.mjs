@@ -4,7 +4,17 @@
 // inputs have not changed, so that a second run costs a fraction of a second.
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -101,19 +111,49 @@ function installDependencies() {
   return true;
 }
 
+/**
+ * Built aside and moved into its place in one step: a process that runs keeps the file that it has loaded, and one that
+ * starts finds the old addon or the new one, whole, also when this build fails.
+ */
 function buildAddon(force) {
   const inputs = [join(root, "binding.gyp"), ...filesBelow(join(root, "native"), /\.(cc|h|S|c)$/, ["test"])];
   const key = `${hashFiles(inputs)} ${process.versions.modules} ${process.arch}`;
   const output = join(root, "build", "Release", "hsm_addon.node");
   if (!force && stamped("addon", key) && existsSync(output)) return;
   step("building the native addon");
-  rmSync(output, { force: true });
+  const aside = join(root, ".cache", "addon");
+  mkdirSync(aside, { recursive: true });
+  copyFileSync(join(root, "binding.gyp"), join(aside, "binding.gyp"));
+  if (!existsSync(join(aside, "native"))) symlinkSync(join("..", "..", "native"), join(aside, "native"));
   const headers = headerFolder();
   const nodedir = headers === undefined ? [] : [`--nodedir=${headers}`];
-  const script = join(root, "node_modules", "node-gyp", "bin", "node-gyp.js");
-  run([process.execPath, script, "rebuild", "--loglevel=warn", "-j", "2", ...nodedir], {
-    env: { ...process.env, npm_config_nodedir: headers ?? "" },
-  });
+  const gyp = (...args) =>
+    run(
+      [
+        // One at a time: two builds in one folder break each other.
+        ...(existsSync("/usr/bin/flock") ? ["/usr/bin/flock", join(aside, "lock")] : []),
+        process.execPath,
+        join(root, "node_modules", "node-gyp", "bin", "node-gyp.js"),
+        ...args,
+        "--loglevel=warn",
+        "-j",
+        "2",
+        ...nodedir,
+      ],
+      { env: { ...process.env, npm_config_nodedir: headers ?? "" }, cwd: aside },
+    );
+  // What was compiled for this very Node serves again; make knows which files have changed.
+  const made = `${process.version} ${process.arch} ${headers ?? ""} ${hashFiles([join(root, "package-lock.json")])}`;
+  if (!stamped("addon-made", made)) {
+    gyp("clean");
+    stamp("addon-made", made);
+  }
+  gyp("configure");
+  gyp("build");
+  mkdirSync(dirname(output), { recursive: true });
+  const next = `${output}.${process.pid}`;
+  copyFileSync(join(aside, "build", "Release", "hsm_addon.node"), next);
+  renameSync(next, output);
   stamp("addon", key);
 }
 
@@ -185,9 +225,9 @@ function step(text) {
   process.stderr.write(`[setup] ${text}\n`);
 }
 
-function run(command, { env = process.env }) {
+function run(command, { env = process.env, cwd = root }) {
   const [file, ...args] = command;
-  const result = spawnSync(file, args, { cwd: root, env, stdio: ["ignore", 2, 2] });
+  const result = spawnSync(file, args, { cwd, env, stdio: ["ignore", 2, 2] });
   if (result.error !== undefined) fail(`${file} cannot be started: ${result.error.message}`);
   if (result.status !== 0) fail(`this failed (exit code ${result.status}): ${command.join(" ")}`);
 }

@@ -194,7 +194,11 @@ export interface Addon {
    * where they cannot be had. `fd`: a datagram socket to read in place of netlink, taken over; anybody may send on it.
    * `subsystem`: another one than `usb`, for a test on a machine without USB.
    */
-  readonly UsbMonitor: new (listener: NativeUsbListener, fd?: number, subsystem?: string) => NativeUsbMonitor;
+  readonly UsbMonitor: new (
+    listener: NativeUsbListener,
+    fd?: number,
+    subsystem?: string,
+  ) => NativeUsbMonitor;
   /** The JSON of a NativeUsbListing: `<root>/bus/usb/devices` read on a thread of its own. */
   listUsbDevices(root: string, devRoot: string): Promise<string>;
   readonly Token: new (options: NativeTokenOptions, onEvent: NativeEventListener) => NativeToken;

@@ -28,6 +28,7 @@ const char* eventName(TokenEvent::Kind kind) {
     case TokenEvent::Kind::Gone: return "gone";
     case TokenEvent::Kind::Back: return "back";
     case TokenEvent::Kind::Hung: return "hung";
+    case TokenEvent::Kind::Life: return "state";
   }
   return "";
 }

@@ -2,10 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
-#include <unordered_map>
 #include <utility>
-
-#include "cryptoki/login.h"
 
 namespace hsm {
 namespace {
@@ -14,40 +11,10 @@ using std::chrono::milliseconds;
 
 // Longest waits for another user of the same library, e.g. a listing of its tokens.
 constexpr milliseconds kModuleWait{20'000};
-constexpr milliseconds kFirstBackOff{500};
-constexpr milliseconds kLongestBackOff{15'000};
 // Beyond these OpenSC cuts labels silently, and makes objects invisible by their applications.
 constexpr std::size_t kLongestLabel = 254;
 constexpr std::size_t kLongestApplication = 199;
 constexpr std::size_t kRandomChunk = 1024;
-
-bool matches(const SlotDescription& slot, const TokenSelector& select) {
-  if (select.serialNumber) return slot.serialNumber == *select.serialNumber;
-  if (select.label) return slot.label == *select.label;
-  return select.slot && slot.slot == *select.slot;
-}
-
-std::string selectorText(const TokenSelector& select) {
-  if (select.serialNumber) return "the serial number " + *select.serialNumber;
-  if (select.label) return "the label " + *select.label;
-  return select.slot ? "the slot " + std::to_string(*select.slot) : "no selector";
-}
-
-Result<SlotDescription> findToken(Module& module, const TokenSelector& select) {
-  auto slots = module.slots();
-  if (!slots) return slots.error();
-  std::vector<SlotDescription> found;
-  for (SlotDescription& slot : slots.value()) {
-    if (matches(slot, select)) found.push_back(std::move(slot));
-  }
-  if (found.size() == 1) return std::move(found[0]);
-  if (found.empty()) {
-    return Error::own(ErrorClass::TokenGone, "open", module.name() + " shows no token with " + selectorText(select) + ".");
-  }
-  return Error::own(ErrorClass::BadInput, "open",
-                    std::to_string(found.size()) + " tokens have " + selectorText(select) +
-                        "; select one by its serial number.");
-}
 
 }  // namespace
 
@@ -75,20 +42,16 @@ Status Device::open() {
   auto refused = RefusedPins::open(options_.stateDirectory, token_.serialNumber);
   if (!refused) return refused.error();
   refused_ = std::move(refused.value());
-  if (Status status = openSession(); !status) return status;
-  state_ = State::Open;
-  return {};
-}
-
-// Session, login and scan on the token that token_ describes.
-Status Device::openSession() {
-  auto session = Session::open(module_, token_.slot, heartbeat_);
-  if (!session) return session.error();
-  session_ = std::move(session.value());
-  if (Status status = logIn(*session_, token_, options_.pin.span(), refused_, options_.allowFinalTry); !status) {
+  enter(TokenLife::Present);
+  Status status = startSession();
+  if (status) status = rescan(false);
+  if (!status) {
+    if (status.error().errorClass == ErrorClass::PinLocked) enter(TokenLife::Locked);
     return status;
   }
-  return rescan(false);
+  state_ = State::Open;
+  enter(TokenLife::LoggedIn);
+  return {};
 }
 
 void Device::close() {
@@ -108,97 +71,6 @@ void Device::close() {
   lock_ = LockFile();
   options_.pin = SecureBytes();
   state_ = State::Closed;
-}
-
-Status Device::rescan(bool handlesStable) {
-  auto scanned = session_->scan();
-  if (!scanned) return scanned.error();
-  Scan& scan = scanned.value();
-  if (!handlesStable) {
-    // Where label and application do not tell objects apart, their values do (ObjectIndex::replace).
-    std::unordered_map<std::string, std::size_t> now;
-    std::unordered_map<std::string, std::size_t> before;
-    for (const ScannedObject& object : scan.objects) ++now[nameKey(object)];
-    for (const auto& [id, object] : index_.objects()) ++before[nameKey(object)];
-    for (ScannedObject& object : scan.objects) {
-      const std::string key = nameKey(object);
-      if (now[key] < 2 && before[key] < 2) continue;
-      if (const auto value = session_->readValue(object.handle); value) {
-        object.fingerprint = Sha256::of(value.value().span());
-      }
-    }
-  }
-  // A dropped login makes private objects vanish without an error: a scan counts only while it holds.
-  if (Status status = session_->check(); !status) return status;
-  index_.replace(std::move(scan.objects), scan.otherObjects, handlesStable);
-  return {};
-}
-
-// Close, finalise, initialise, find by serial number, log in, scan.
-Status Device::bringBack() {
-  session_.reset();
-  heartbeat_->beat();
-  Status status = module_->reinitialize();
-  if (status) {
-    TokenSelector same = options_.select;
-    if (!token_.serialNumber.empty()) same = TokenSelector{token_.serialNumber, std::nullopt, std::nullopt};
-    auto found = findToken(*module_, same);
-    if (found) {
-      token_ = std::move(found.value());
-      status = openSession();
-    } else {
-      status = found.error();
-    }
-  }
-  if (status) {
-    const bool wasLost = state_ == State::Lost;
-    state_ = State::Open;
-    trouble_.reset();
-    backOff_ = milliseconds{0};
-    if (wasLost) onEvent_(DeviceEvent{DeviceEvent::Kind::Back, {}});
-    return {};
-  }
-  session_.reset();
-  const ErrorClass reason = status.error().errorClass;
-  const bool forGood = reason == ErrorClass::AuthFailed || reason == ErrorClass::PinLocked;
-  if (state_ == State::Open) onEvent_(DeviceEvent{DeviceEvent::Kind::Gone, status.error().message});
-  state_ = forGood ? State::Failed : State::Lost;
-  trouble_ = status.error();
-  backOff_ = backOff_.count() == 0 ? kFirstBackOff : std::min(backOff_ * 2, kLongestBackOff);
-  nextAttempt_ = Clock::now() + backOff_;
-  return status;
-}
-
-Status Device::usable() {
-  if (state_ == State::Open) return {};
-  if (state_ == State::Lost && Clock::now() >= nextAttempt_) {
-    if (Status status = bringBack(); status) return {};
-  }
-  if (trouble_.has_value()) {
-    Error error = *trouble_;
-    if (state_ == State::Lost) error.errorClass = ErrorClass::TokenGone;
-    return error;
-  }
-  return Error::own(ErrorClass::TokenGone, "open", "The token is closed.");
-}
-
-bool Device::isLost(const Error& error) {
-  if (!error.rv.has_value() || session_ == nullptr) return false;
-  // Invalid handles are also what a session without login sees of private objects.
-  if (!mayMeanTokenLost(*error.rv) && *error.rv != CKR_OBJECT_HANDLE_INVALID) return false;
-  if (!meansSessionLost(*error.rv)) {
-    if (const Status state = session_->check(); state) return false;
-  }
-  lose(error);
-  return true;
-}
-
-void Device::lose(const Error& error) {
-  state_ = State::Lost;
-  trouble_ = error;
-  trouble_->errorClass = ErrorClass::TokenGone;
-  nextAttempt_ = Clock::now();
-  onEvent_(DeviceEvent{DeviceEvent::Kind::Gone, error.message});
 }
 
 Result<Listing> Device::list() {
@@ -326,7 +198,13 @@ Status Device::refresh() {
   const bool wasOpen = state_ == State::Open;
   if (Status status = usable(); !status || !wasOpen) return status;
   Status status = rescan(true);
-  if (!status && isLost(status.error())) return usable();
+  if (status) return {};
+  if (session_ == nullptr) {
+    // Lost on the way to a second look: nothing is known, and nothing is listed, until it has been brought back.
+    lose(status.error());
+    return *trouble_;
+  }
+  if (isLost(status.error())) return usable();
   return status;
 }
 
@@ -347,16 +225,6 @@ Result<SecureBytes> Device::random(std::size_t length) {
     done += step;
   }
   return bytes;
-}
-
-std::optional<Device::Clock::time_point> Device::nextAttempt() const {
-  if (state_ != State::Lost) return std::nullopt;
-  return nextAttempt_;
-}
-
-void Device::lookAgain() {
-  const std::unique_lock lock(module_->calls());
-  if (state_ == State::Lost) (void)usable();
 }
 
 }  // namespace hsm

@@ -19,15 +19,9 @@
 #include "cryptoki/result.h"
 #include "cryptoki/secure_bytes.h"
 #include "cryptoki/session.h"
+#include "cryptoki/token_selector.h"
 
 namespace hsm {
-
-// Exactly one is set.
-struct TokenSelector {
-  std::optional<std::string> serialNumber;
-  std::optional<std::string> label;
-  std::optional<CK_SLOT_ID> slot;
-};
 
 struct DeviceOptions {
   TokenSelector select;
@@ -62,10 +56,15 @@ struct OperationOutcome {
   std::optional<Error> error;  // why it failed
 };
 
+// Absent: the library does not show it. Present: shown, not logged in. Lost: it was logged in, and is looked for.
+enum class TokenLife { Absent, Present, LoggedIn, Lost, Hung, Locked };
+const char* tokenLifeName(TokenLife life);
+
 struct DeviceEvent {
-  enum class Kind { Gone, Back };
+  enum class Kind { Gone, Back, Life };
   Kind kind = Kind::Gone;
-  std::string reason;
+  std::string reason;                   // Gone
+  TokenLife life = TokenLife::Absent;  // Life: what it is from now on
 };
 
 class Device {
@@ -96,17 +95,22 @@ class Device {
   Status refresh();
   Result<SecureBytes> random(std::size_t length);
 
-  // While the token is lost: when it is worth looking for it again.
-  std::optional<Clock::time_point> nextAttempt() const;
+  // When it is worth calling lookAgain: while the token is lost, and, where it can be pulled out, now and then while
+  // nobody calls.
+  std::optional<Clock::time_point> nextLook() const;
+  // Tries to bring a lost token back; notices that one was pulled, without a command to the card.
   void lookAgain();
 
  private:
   enum class State { Closed, Open, Lost, Failed };
 
-  Status openSession();
+  Status startSession();
+  Status restart();
+  Result<Scan> look(bool handlesStable);
   Status rescan(bool handlesStable);
   Status bringBack();
   Status usable();
+  void enter(TokenLife life);
   // After a failed call: whether the session is gone; if so, notes it.
   bool isLost(const Error& error);
   void lose(const Error& error);
@@ -119,6 +123,7 @@ class Device {
   Heartbeat* heartbeat_;
   std::function<void(DeviceEvent)> onEvent_;
   State state_ = State::Closed;
+  TokenLife life_ = TokenLife::Absent;
   bool acquired_ = false;
   bool claimed_ = false;
   SlotDescription token_;
@@ -126,9 +131,11 @@ class Device {
   RefusedPins refused_;
   std::unique_ptr<Session> session_;
   ObjectIndex index_;
+  bool scanned_ = false;
   std::optional<Error> trouble_;  // why it is Lost or Failed
   Clock::time_point nextAttempt_{};
   std::chrono::milliseconds backOff_{0};
+  Clock::time_point nextIdleLook_{};
 };
 
 }  // namespace hsm

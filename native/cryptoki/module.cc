@@ -160,6 +160,7 @@ Result<std::vector<SlotDescription>> Module::slots() {
     description.model = trimmed(token.model);
     description.library = library;
     description.flags = token.flags;
+    description.removable = (slot.flags & CKF_REMOVABLE_DEVICE) != 0;
     description.minPinLength = token.ulMinPinLen;
     description.maxPinLength = token.ulMaxPinLen;
     found.push_back(std::move(description));

@@ -23,6 +23,7 @@ struct SlotDescription {
   std::string model;
   std::string library;  // e.g. "Implementation of PKCS11 2.6"
   CK_FLAGS flags = 0;   // of the token
+  bool removable = false;  // CKF_REMOVABLE_DEVICE of the slot
   CK_ULONG minPinLength = 0;
   CK_ULONG maxPinLength = 0;
 };

@@ -213,20 +213,29 @@ bool Token::next(Job* job) {
   if (spin_) (void)spinForWork();
   std::unique_lock lock(mutex_);
   const auto due = [this] { return !queue_.empty(); };
-  const auto attempt = device_ == nullptr ? std::nullopt : device_->nextAttempt();
+  const auto attempt = device_ == nullptr ? std::nullopt : device_->nextLook();
   if (attempt.has_value()) {
-    if (!workArrived_.wait_until(lock, *attempt, due)) return false;
+    if (!workArrived_.wait_until(lock, *attempt, due)) {
+      beginCall("look", deadlines_.refresh);
+      return false;
+    }
   } else {
     workArrived_.wait(lock, due);
   }
   spin_ = moreThanOneProcessor() && Clock::now() - idleSince_ < kSpin;
   *job = std::move(queue_.front());
   queue_.pop_front();
-  running_ = true;
-  runningName_ = nameOf(job->request);
-  runningLimit_ = limitOf(job->request);
-  runningSince_ = Clock::now();
+  beginCall(nameOf(job->request), limitOf(job->request));
   return true;
+}
+
+// Wants the mutex. From here on the watch looks whether calls come back.
+void Token::beginCall(const char* name, milliseconds limit) {
+  running_ = true;
+  runningName_ = name;
+  runningLimit_ = limit;
+  runningSince_ = Clock::now();
+  if (runningSince_ + limit < watchUntil_) watchChanged_.notify_one();
 }
 
 void Token::work() {
@@ -234,6 +243,11 @@ void Token::work() {
     Job job{0, CloseRequest{}};
     if (!next(&job)) {
       device_->lookAgain();
+      {
+        const std::lock_guard lock(mutex_);
+        running_ = false;
+        if (hung_) break;
+      }
       noteVersion();
       continue;
     }
@@ -260,6 +274,8 @@ void Token::work() {
     answer(job.ticket, std::move(outcome));
     idleSince_ = Clock::now();
   }
+  device_.reset();
+  finish();
 }
 
 void Token::finish() {
@@ -294,6 +310,10 @@ Outcome Token::run(Request& request) {
     if (!module) return module.error();
     device_ = std::make_unique<Device>(std::move(module.value()), std::move(options_), &heartbeat_,
                                        [this](DeviceEvent event) {
+                                         if (event.kind == DeviceEvent::Kind::Life) {
+                                           emit(TokenEvent{TokenEvent::Kind::Life, 0, tokenLifeName(event.life)});
+                                           return;
+                                         }
                                          const bool gone = event.kind == DeviceEvent::Kind::Gone;
                                          emit(TokenEvent{gone ? TokenEvent::Kind::Gone : TokenEvent::Kind::Back, 0,
                                                          std::move(event.reason)});
@@ -372,6 +392,7 @@ void Token::watch() {
         answer(ticket, timeoutError(operation.c_str(), hung ? "a call into its library hangs" : "it was busy"));
       }
       if (hung) {
+        emit(TokenEvent{TokenEvent::Kind::Life, 0, tokenLifeName(TokenLife::Hung)});
         emit(TokenEvent{TokenEvent::Kind::Hung, 0, operation});
         return;
       }

@@ -58,10 +58,10 @@ using ReadOutcome = std::vector<Result<SecureBytes>>;
 using Outcome = std::variant<std::monostate, Error, OpenOutcome, Listing, ReadOutcome, ApplyOutcome, SecureBytes>;
 
 struct TokenEvent {
-  enum class Kind { Changed, Gone, Back, Hung };
+  enum class Kind { Changed, Gone, Back, Hung, Life };
   Kind kind = Kind::Changed;
   std::uint64_t version = 0;  // Changed
-  std::string text;           // Gone: the reason; Hung: the operation
+  std::string text;           // Gone: the reason; Hung: the operation; Life: its name (tokenLifeName)
 };
 
 // Where answers go. Called from the token's threads and from the thread that submits; must not call back into
@@ -122,6 +122,7 @@ class Token : public std::enable_shared_from_this<Token> {
   void emit(TokenEvent event);
   void watch();
   bool next(Job* job);
+  void beginCall(const char* name, std::chrono::milliseconds limit);
   bool spinForWork();
   Outcome run(Request& request);
   void answer(std::uint64_t ticket, Outcome outcome);

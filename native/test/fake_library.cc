@@ -51,8 +51,11 @@ struct Calls {
     return CKR_OK;
   }
   static CK_RV getSlotInfo(CK_SLOT_ID /*slot*/, CK_SLOT_INFO* info) {
+    if (const CK_RV rv = current->enter("C_GetSlotInfo"); rv != CKR_OK) return rv;
     *info = {};
     pad(info->slotDescription, "Fake slot");
+    if (current->removable) info->flags |= CKF_REMOVABLE_DEVICE;
+    if (current->present) info->flags |= CKF_TOKEN_PRESENT;
     return CKR_OK;
   }
   static CK_RV getTokenInfo(CK_SLOT_ID /*slot*/, CK_TOKEN_INFO* info) {
@@ -173,6 +176,10 @@ struct Calls {
     if (current->searching) return CKR_OPERATION_ACTIVE;
     current->searching = true;
     current->found_.clear();
+    if (current->emptySearches > 0) {
+      --current->emptySearches;
+      return CKR_OK;
+    }
     for (const auto& [handle, object] : current->objects) {
       if (!object.isPrivate || current->loggedIn) current->found_.push_back(handle);
     }

@@ -41,6 +41,8 @@ class FakeLibrary {
   std::atomic<bool> present = true;
   // All handles become others when the library is initialised again, as with OpenSC.
   bool renumbers = true;
+  // The slot is a reader that a card can be pulled out of.
+  bool removable = false;
 
   // Called before each function with its name; another value than CKR_OK is what that function returns, undone.
   std::function<CK_RV(const std::string&)> intercept;
@@ -49,6 +51,8 @@ class FakeLibrary {
   // Overrides for what cannot be said by a return value.
   bool createGivesHandleZero = false;
   bool tellsSillyLength = false;
+  // So many of the next searches find nothing, with CKR_OK.
+  int emptySearches = 0;
 
   // What happened.
   std::vector<std::string> calls;

@@ -71,7 +71,15 @@ export type TokenEvent =
   | { readonly kind: "changed"; readonly version: number }
   | { readonly kind: "gone"; readonly reason: string }
   | { readonly kind: "back" }
-  | { readonly kind: "hung"; readonly operation: string };
+  | { readonly kind: "hung"; readonly operation: string }
+  /** Beside the others, which say what callers must do; this says what a person sees. */
+  | { readonly kind: "state"; readonly state: TokenState };
+
+/**
+ * `absent`: the library shows no such token. `present`: it does, and is not logged in. `lost`: was logged in, and is
+ * looked for until it is back. `hung`: a call does not return; for good. `locked`: its PIN is.
+ */
+export type TokenState = "absent" | "present" | "loggedIn" | "lost" | "hung" | "locked";
 
 export interface CallOptions {
   /** Cancels before the call starts; a call that reached the device runs to its end or its deadline. */

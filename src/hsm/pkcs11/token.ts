@@ -1,5 +1,11 @@
 /** ObjectToken over the addon: a token of a PKCS#11 library, open and logged in. */
-import { loadAddon, type NativeDeadlines, type NativeSlot, type NativeToken } from "../../addon.ts";
+import {
+  loadAddon,
+  type NativeDeadlines,
+  type NativeEventListener,
+  type NativeSlot,
+  type NativeToken,
+} from "../../addon.ts";
 import { HsmError } from "../errors.ts";
 import type {
   CallOptions,
@@ -11,6 +17,7 @@ import type {
   TokenEvent,
   TokenInfo,
   TokenListing,
+  TokenState,
   VerificationMode,
 } from "../token.ts";
 import { type DeviceProfile, type DeviceType, detectDeviceType, profileOf } from "./device-types.ts";
@@ -258,7 +265,7 @@ class Pkcs11Token implements ObjectToken {
     return error;
   }
 
-  #onNativeEvent(kind: "changed" | "gone" | "back" | "hung", version: number, text: string): void {
+  #onNativeEvent(...[kind, version, text]: Parameters<NativeEventListener>): void {
     if (kind === "gone" || kind === "hung") this.#reachable = false;
     if (kind === "back") this.#reachable = this.#closing === undefined;
     const event: TokenEvent =
@@ -268,7 +275,9 @@ class Pkcs11Token implements ObjectToken {
           ? { kind, reason: text }
           : kind === "hung"
             ? { kind, operation: text }
-            : { kind };
+            : kind === "state"
+              ? { kind, state: text as TokenState }
+              : { kind };
     for (const listener of [...this.#listeners]) listener(event);
   }
 }
