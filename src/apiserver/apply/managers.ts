@@ -45,9 +45,22 @@ export function encodeClaims(claims: Claims): ManagedFieldsEntry[] {
     apiVersion: claim.apiVersion,
     ...(claim.time === undefined ? {} : { time: claim.time }),
     fieldsType: "FieldsV1",
-    fieldsV1: claim.set.toFieldsV1(),
+    fieldsV1: shared(claim.set.toFieldsV1()),
     ...(claim.subresource === "" ? {} : { subresource: claim.subresource }),
   }));
+}
+
+const MOST_SHARED = 1_000;
+const sharedFields = new Map<string, JsonObject>();
+
+/** Objects of one shape share one tree: of a small Secret, it would be the largest part in memory. */
+function shared(fields: JsonObject): JsonObject {
+  const key = JSON.stringify(fields);
+  const known = sharedFields.get(key);
+  if (known !== undefined) return known;
+  if (sharedFields.size >= MOST_SHARED) sharedFields.clear();
+  sharedFields.set(key, fields);
+  return fields;
 }
 
 function byOperationAndAge(a: Claim, b: Claim): number {

@@ -64,7 +64,9 @@ export function visitRules(
     const rules = Array.isArray(role.object["rules"]) ? (role.object["rules"] as PolicyRule[]) : [];
     return rules.some((rule) => decide(rule, source));
   };
-  for (const { object } of store.shelf("clusterrolebindings.rbac.authorization.k8s.io").range("")) {
+  // Oldest first: the order in which the rules are shown.
+  const everywhere = [...store.shelf("clusterrolebindings.rbac.authorization.k8s.io").range("")];
+  for (const { object } of everywhere.sort((a, b) => a.revision - b.revision)) {
     if (visit(object, "")) return problems;
   }
   if (namespace === "") return problems;

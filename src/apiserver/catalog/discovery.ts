@@ -7,6 +7,7 @@ import { type Exchange, sendObject, sendText } from "../http/respond.ts";
 import type { JsonObject } from "../object.ts";
 import { groupVersion, type ResourceDefinition } from "../resources/definition.ts";
 import type { Registry } from "../resources/registry.ts";
+import { checksOf } from "./health.ts";
 import { ApiError, noSuchResource } from "../status/status.ts";
 
 const AGGREGATED_TYPE = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
@@ -34,8 +35,6 @@ const VERSION = {
 };
 
 const HEALTH_PATHS = new Set(["healthz", "livez", "readyz"]);
-const CHECKS = ["ping", "log", "etcd", "poststarthook/start-apiextensions-informers"];
-const READY_CHECKS = ["ping", "log", "etcd", "informer-sync", "poststarthook/start-apiextensions-informers"];
 
 export class Discovery {
   readonly #registry: Registry;
@@ -128,7 +127,7 @@ export class Discovery {
   }
 
   async #health(exchange: Exchange, endpoint: string, check: string): Promise<boolean> {
-    const checks = endpoint === "readyz" ? READY_CHECKS : CHECKS;
+    const checks = checksOf(endpoint);
     const { response, query } = exchange;
     if (check !== "") {
       if (!checks.includes(check)) return false;
@@ -183,13 +182,16 @@ export class Discovery {
 
   #paths(): string[] {
     const paths = new Set([
+      "/.well-known/openid-configuration",
       "/api",
       "/api/v1",
       "/apis",
       "/healthz",
       "/livez",
+      "/metrics",
       "/openapi/v2",
       "/openapi/v3",
+      "/openapi/v3/",
       "/readyz",
       "/version",
     ]);

@@ -33,6 +33,17 @@ const CLUSTER_ROLES: Record<string, JsonObject[]> = {
     },
     { verbs: ["create"], apiGroups: ["authentication.k8s.io"], resources: ["selfsubjectreviews"] },
   ],
+  "system:service-account-issuer-discovery": [
+    {
+      verbs: ["get"],
+      nonResourceURLs: [
+        "/.well-known/openid-configuration",
+        "/.well-known/openid-configuration/",
+        "/openid/v1/jwks",
+        "/openid/v1/jwks/",
+      ],
+    },
+  ],
   "system:discovery": [{ verbs: ["get"], nonResourceURLs: DISCOVERY_URLS }],
   "system:public-info-viewer": [{ verbs: ["get"], nonResourceURLs: PUBLIC_URLS }],
 };
@@ -40,8 +51,9 @@ const CLUSTER_ROLES: Record<string, JsonObject[]> = {
 const BINDINGS: readonly (readonly [role: string, groups: readonly string[]])[] = [
   ["cluster-admin", ["system:masters"]],
   ["system:basic-user", ["system:authenticated"]],
-  ["system:discovery", ["system:authenticated"]],
   ["system:public-info-viewer", ["system:authenticated", "system:unauthenticated"]],
+  ["system:service-account-issuer-discovery", ["system:serviceaccounts"]],
+  ["system:discovery", ["system:authenticated"]],
 ];
 
 /** Adds what is missing; what people changed stays. */

@@ -16,7 +16,7 @@ export interface ControllerOptions {
 /** Clients see the object that they deleted in its terminating state before the collector moves. */
 const SETTLE_MS = 5;
 /** A namespace is emptied a moment after its deletion, so that who deleted it can see what happens. */
-const NAMESPACE_SETTLE_MS = 200;
+const NAMESPACE_SETTLE_MS = 500;
 const RETRY_MS = 100;
 
 export function startControllers({ core, certificate, onError }: ControllerOptions): () => void {

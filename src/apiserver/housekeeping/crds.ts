@@ -4,6 +4,7 @@ import { child, isJsonObject, type JsonObject, type KubeObject, sameJson } from 
 import { customResources, listOf, stringsOf } from "../resources/custom.ts";
 import { type Core, timestamp } from "../verbs/core.ts";
 import { remove } from "../verbs/remove.ts";
+import { API_SERVER, writtenBy } from "./manager-fields.ts";
 
 export const CRDS = "customresourcedefinitions.apiextensions.k8s.io";
 export const CLEANUP_FINALIZER = "customresourcecleanup.apiextensions.k8s.io";
@@ -28,8 +29,7 @@ export function reconcileDefinition(core: Core, name: string): boolean {
   if (crd === undefined) return true;
   if (crd.metadata.deletionTimestamp !== undefined) return finishDeletion(core, crd);
   const problem = nameConflict(core, crd);
-  const accepted =
-    problem === undefined ? child(crd, "spec")["names"] : child(child(crd, "status"), "acceptedNames");
+  const accepted = acceptedNames(core, crd);
   const named = withConditions(core, crd, accepted, [
     problem === undefined
       ? condition("NamesAccepted", "True", "NoConflicts", "no conflicts found")
@@ -46,13 +46,18 @@ export function reconcileDefinition(core: Core, name: string): boolean {
         ]),
   ]);
   let current = named;
-  if (!sameJson(named["status"], crd["status"])) current = core.store.put(CRDS, name, named).object;
+  if (!sameJson(named["status"], crd["status"])) current = putStatus(core, crd, named);
   if (problem !== undefined || isEstablished(current)) return true;
   const established = withConditions(core, current, child(current, "status")["acceptedNames"], [
     condition("Established", "True", "InitialNamesAccepted", "the initial names have been accepted"),
   ]);
-  core.store.put(CRDS, name, established);
+  putStatus(core, current, established);
   return true;
+}
+
+function putStatus(core: Core, old: KubeObject, next: KubeObject): KubeObject {
+  const written = writtenBy(core, CRDS, API_SERVER, old, next, "status");
+  return core.store.put(CRDS, old.metadata.name ?? "", written).object;
 }
 
 function condition(type: string, status: string, reason: string, message: string): JsonObject {
@@ -103,10 +108,9 @@ interface NameConflict {
   readonly message: string;
 }
 
-/** Another definition of the group that holds one of the names already. */
-function nameConflict(core: Core, crd: KubeObject): NameConflict | undefined {
+/** The names that other definitions of the group hold. */
+function takenNames(core: Core, crd: KubeObject): { taken: Set<string>; kinds: Set<string> } {
   const spec = child(crd, "spec");
-  const names = child(spec, "names");
   const taken = new Set<string>();
   const kinds = new Set<string>();
   for (const { object } of core.store.shelf(CRDS).range("")) {
@@ -120,24 +124,62 @@ function nameConflict(core: Core, crd: KubeObject): NameConflict | undefined {
       if (typeof kind === "string" && kind !== "") kinds.add(kind);
     }
   }
+  return { taken, kinds };
+}
+
+/** The names that nobody else holds; the others stay as they were accepted before. */
+function acceptedNames(core: Core, crd: KubeObject): JsonObject {
+  const names = child(child(crd, "spec"), "names");
+  const before = child(child(crd, "status"), "acceptedNames");
+  const { taken, kinds } = takenNames(core, crd);
+  const accepted: JsonObject = { plural: "", kind: "", ...before };
+  for (const [field, held] of [
+    ["plural", taken],
+    ["singular", taken],
+    ["kind", kinds],
+    ["listKind", kinds],
+  ] as const) {
+    if (names[field] !== undefined && !held.has(String(names[field]))) accepted[field] = names[field];
+  }
+  const short = stringsOf(names["shortNames"]);
+  if (short.length > 0 && !short.some((name) => taken.has(name))) accepted["shortNames"] = short;
+  else if (short.length === 0) delete accepted["shortNames"];
+  if (names["categories"] === undefined) delete accepted["categories"];
+  else accepted["categories"] = names["categories"];
+  return accepted;
+}
+
+/** Another definition of the group that holds one of the names already; of several the last one is reported. */
+function nameConflict(core: Core, crd: KubeObject): NameConflict | undefined {
+  const names = child(child(crd, "spec"), "names");
+  const { taken, kinds } = takenNames(core, crd);
   const inUse = (name: unknown): string => `${JSON.stringify(name)} is already in use`;
-  if (taken.has(String(names["plural"])))
-    return { reason: "PluralConflict", message: inUse(names["plural"]) };
-  if (taken.has(String(names["singular"])))
-    return { reason: "SingularConflict", message: inUse(names["singular"]) };
-  const short = stringsOf(names["shortNames"]).filter((name) => taken.has(name));
-  if (short.length > 0) return { reason: "ShortNamesConflict", message: short.map(inUse).join(", ") };
-  if (kinds.has(String(names["kind"]))) return { reason: "KindConflict", message: inUse(names["kind"]) };
   if (kinds.has(String(names["listKind"])))
     return { reason: "ListKindConflict", message: inUse(names["listKind"]) };
+  if (kinds.has(String(names["kind"]))) return { reason: "KindConflict", message: inUse(names["kind"]) };
+  const short = stringsOf(names["shortNames"]).filter((name) => taken.has(name));
+  if (short.length > 0) return { reason: "ShortNamesConflict", message: short.map(inUse).join(", ") };
+  if (taken.has(String(names["singular"])))
+    return { reason: "SingularConflict", message: inUse(names["singular"]) };
+  if (taken.has(String(names["plural"])))
+    return { reason: "PluralConflict", message: inUse(names["plural"]) };
   return undefined;
 }
 
 function finishDeletion(core: Core, crd: KubeObject): boolean {
   const name = crd.metadata.name ?? "";
   if (!(crd.metadata.finalizers ?? []).includes(CLEANUP_FINALIZER)) return true;
+  const reason = "InstanceDeletionInProgress";
+  if (conditionOf(crd, "Terminating")?.["reason"] !== reason) {
+    const message = "CustomResource deletion is in progress";
+    const names = child(child(crd, "status"), "acceptedNames");
+    putStatus(
+      core,
+      crd,
+      withConditions(core, crd, names, [condition("Terminating", "True", reason, message)]),
+    );
+  }
   const definition = core.registry.all().find((item) => item.custom && item.storage === name);
-  let left = 0;
   for (const { object } of [...core.store.shelf(name).range("")]) {
     if (definition !== undefined && object.metadata.deletionTimestamp === undefined) {
       remove(core, definition, object.metadata.namespace ?? "", object.metadata.name ?? "", {
@@ -149,26 +191,15 @@ function finishDeletion(core: Core, crd: KubeObject): boolean {
       });
     }
   }
-  for (const _entry of core.store.shelf(name).range("")) left += 1;
-  const terminating = withConditions(core, crd, child(child(crd, "status"), "acceptedNames"), [
-    left > 0
-      ? condition(
-          "Terminating",
-          "True",
-          "InstanceDeletionInProgress",
-          "CustomResource deletion is in progress",
-        )
-      : condition("Terminating", "False", "InstanceDeletionCompleted", "removed all instances"),
-  ]);
-  if (left > 0) {
-    if (!sameJson(terminating["status"], crd["status"])) core.store.put(CRDS, name, terminating);
-    return false;
-  }
-  const finalizers = (crd.metadata.finalizers ?? []).filter((item) => item !== CLEANUP_FINALIZER);
+  if (core.store.shelf(name).size > 0) return false;
+  const current = core.store.get(CRDS, name)?.object ?? crd;
+  const finalizers = (current.metadata.finalizers ?? []).filter((item) => item !== CLEANUP_FINALIZER);
   if (finalizers.length === 0) {
     core.store.delete(CRDS, name);
     return true;
   }
-  core.store.put(CRDS, name, { ...terminating, metadata: { ...crd.metadata, finalizers } });
+  const done = condition("Terminating", "False", "InstanceDeletionCompleted", "removed all instances");
+  const next = withConditions(core, current, child(child(current, "status"), "acceptedNames"), [done]);
+  putStatus(core, current, { ...next, metadata: { ...current.metadata, finalizers } });
   return true;
 }

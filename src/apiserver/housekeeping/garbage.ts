@@ -10,6 +10,7 @@ import type { StoreEvent } from "../storage/store.ts";
 import type { Core } from "../verbs/core.ts";
 import { remove } from "../verbs/remove.ts";
 import { isFinished } from "../verbs/write.ts";
+import { CONTROLLER_MANAGER, writtenBy } from "./manager-fields.ts";
 
 interface Place {
   readonly storage: string;
@@ -113,10 +114,8 @@ export class Garbage {
     const waiting = owners.filter((_, index) => states[index] === "waiting");
     if (solid.length === owners.length) return true;
     if (solid.length > 0) {
-      this.#core.store.put(definition.storage, key, {
-        ...object,
-        metadata: { ...object.metadata, ownerReferences: solid },
-      });
+      const next = { ...object, metadata: { ...object.metadata, ownerReferences: solid } };
+      this.#write(definition.storage, key, object, next);
       return true;
     }
     const finalizers = object.metadata.finalizers ?? [];
@@ -168,7 +167,11 @@ export class Garbage {
     const metadata = { ...object.metadata };
     if (left.length === 0) delete metadata.ownerReferences;
     else metadata.ownerReferences = left;
-    this.#core.store.put(place.storage, place.key, { ...object, metadata });
+    this.#write(place.storage, place.key, object, { ...object, metadata });
+  }
+
+  #write(storage: string, key: string, old: KubeObject, next: KubeObject): void {
+    this.#core.store.put(storage, key, writtenBy(this.#core, storage, CONTROLLER_MANAGER, old, next));
   }
 
   #dropFinalizer(definition: ResourceDefinition, object: KubeObject, finalizer: string): void {

@@ -3,7 +3,7 @@
 import { child, isJsonObject, type JsonObject, type KubeObject } from "../object.ts";
 import { type Core, newUid, timestamp } from "../verbs/core.ts";
 import { remove } from "../verbs/remove.ts";
-import { CONTROLLER_MANAGER, updateFields } from "./manager-fields.ts";
+import { CONTROLLER_MANAGER, updateFields, writtenBy } from "./manager-fields.ts";
 
 const ROOT_CA_DESCRIPTION =
   "Contains a CA bundle that can be used to verify the kube-apiserver when using internal endpoints such as the internal service IP or kubernetes.default.svc. No other usage is guaranteed across distributions of Kubernetes clusters.";
@@ -160,7 +160,8 @@ function setConditions(core: Core, namespace: KubeObject, remaining: Remaining):
   ];
   if (JSON.stringify(conditions) === JSON.stringify(before)) return;
   const next = { ...namespace, status: { ...status, phase: "Terminating", conditions } };
-  core.store.put("namespaces", namespace.metadata.name ?? "", next);
+  const written = writtenBy(core, "namespaces", CONTROLLER_MANAGER, namespace, next, "status");
+  core.store.put("namespaces", namespace.metadata.name ?? "", written);
 }
 
 function describe(counts: ReadonlyMap<string, number>, verb: string, noun: string): string {

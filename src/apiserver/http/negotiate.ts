@@ -7,6 +7,8 @@ export type MediaType = "json" | "yaml";
 export interface Representation {
   readonly media: MediaType;
   readonly as?: "Table" | "PartialObjectMetadata" | "PartialObjectMetadataList" | undefined;
+  /** Version of meta.k8s.io for `as`. */
+  readonly version?: "v1" | "v1beta1" | undefined;
 }
 
 export interface AcceptClause {
@@ -52,9 +54,9 @@ export function negotiate(header: string | undefined, transforms: boolean): Repr
     if (as === undefined || as === "") return { media };
     if (!transforms || parameters.get("g") !== "meta.k8s.io") continue;
     const version = parameters.get("v");
-    if (version !== "v1") continue;
+    if (version !== "v1" && version !== "v1beta1") continue;
     if (as === "Table" || as === "PartialObjectMetadata" || as === "PartialObjectMetadataList") {
-      return { media, as };
+      return { media, as, version };
     }
   }
   throw sawMedia ? onlyAccepted(AVAILABLE) : notAcceptable();

@@ -3,7 +3,7 @@
 import type { Authenticator } from "../auth/authenticator.ts";
 import { isJsonObject, type JsonObject, type KubeObject } from "../object.ts";
 import { groupVersion, type ResourceDefinition, subresource } from "../resources/definition.ts";
-import { badRequest, methodNotAllowed } from "../status/status.ts";
+import { ApiError, badRequest, methodNotAllowed, notFound } from "../status/status.ts";
 import { parseIncludeObject, partialMetadata, table } from "../table/table.ts";
 import { type Core, served, type User } from "../verbs/core.ts";
 import { type Body, decodeObject, parseBody, readBodyAs } from "../verbs/decode.ts";
@@ -48,19 +48,33 @@ export async function serveResource(
   const name = nameInPath(info);
   if (info.subresource !== "") {
     const sub = subresource(definition, info.subresource);
-    if (sub === undefined) return false;
-    if (!sub.verbs.includes(info.verb)) throw methodNotAllowed();
+    if (sub === undefined) {
+      // A status path without a status subresource names the object.
+      if (definition.custom && info.subresource === "status") throw notFound(definition, info.name);
+      return false;
+    }
+    if (!sub.verbs.includes(info.verb)) throw unsupportedVerb(definition, info);
     await serveSubresource(call);
     return true;
   }
   if (!definition.verbs.includes(info.verb)) throw methodNotAllowed();
   // Objects live in a namespace, and are listed in one or in all of them.
   const everywhere = definition.namespaced && info.namespace === "";
-  if (everywhere && info.verb !== "list" && info.verb !== "watch") throw methodNotAllowed();
+  if (everywhere && info.verb !== "list" && info.verb !== "watch") {
+    if (definition.custom) return false;
+    throw methodNotAllowed();
+  }
   if ((info.verb === "create") === (name !== "") && info.verb === "create") throw methodNotAllowed();
   if ((info.verb === "update" || info.verb === "patch") && name === "") throw methodNotAllowed();
   await VERBS[info.verb]?.(call);
   return true;
+}
+
+function unsupportedVerb(definition: ResourceDefinition, info: RequestInfo): ApiError {
+  if (!definition.custom) return methodNotAllowed();
+  const { group, plural } = definition;
+  const why = `${info.verb} is not supported on resources of kind ${JSON.stringify(`${plural}.${group}`)}`;
+  return new ApiError(405, "MethodNotAllowed", why, { group, kind: plural });
 }
 
 /** The name of a list request comes from its field selector, not from its path. */
@@ -114,7 +128,8 @@ async function sendOne(
   const whole = object as KubeObject;
   if (as === "Table") {
     const include = parseIncludeObject(exchange.query.get("includeObject"));
-    const metadata = { resourceVersion: whole.metadata.resourceVersion ?? "" };
+    const { resourceVersion = "" } = whole.metadata;
+    const metadata = resourceVersion === "" ? {} : { resourceVersion };
     const body = table(definition.table, [whole], metadata, include, options.core.now());
     await sendObject(exchange, code, body, media);
     return;
@@ -206,7 +221,8 @@ async function serveCreate(call: Call): Promise<void> {
 
 async function sendWritten(call: Call, written: Written, representation: Representation): Promise<void> {
   const object = served(call.definition, written.object);
-  await sendOne(call, written.created ? 201 : 200, object, representation);
+  const json = call.definition.convert === undefined ? written.json : undefined;
+  await sendOne(call, written.created ? 201 : 200, object, representation, json);
 }
 
 async function serveUpdate(call: Call): Promise<void> {

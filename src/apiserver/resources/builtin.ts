@@ -5,12 +5,15 @@ import { rulesOf } from "../kinds/rules.ts";
 import { tableOf } from "../table/builtin.ts";
 import { fieldsOf } from "./builtin-fields.ts";
 import type { Codec, ResourceDefinition, SubresourceDefinition } from "./definition.ts";
+import { GROUP_ORDER, STORED_GROUPS } from "./stored-groups.ts";
 
 const ALL = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
 const WITHOUT_COLLECTION = ALL.filter((verb) => verb !== "deletecollection");
 const STATUS_VERBS = ["get", "patch", "update"];
 
-interface Row {
+const PROXY_VERBS = ["create", "delete", "get", "patch", "update"];
+
+export interface Row {
   readonly plural: string;
   readonly kind: string;
   readonly namespaced: boolean;
@@ -25,14 +28,26 @@ interface Row {
   readonly storage?: string;
 }
 
-const GROUPS: readonly (readonly [group: string, version: string, rows: readonly Row[]])[] = [
+export type Group = readonly [group: string, version: string, rows: readonly Row[]];
+
+const GROUPS: readonly Group[] = [
   [
     "",
     "v1",
     [
+      { plural: "bindings", kind: "Binding", namespaced: true, verbs: ["create"] },
+      {
+        plural: "componentstatuses",
+        singular: "componentstatus",
+        kind: "ComponentStatus",
+        namespaced: false,
+        shortNames: ["cs"],
+        verbs: ["get", "list"],
+      },
       { plural: "configmaps", kind: "ConfigMap", namespaced: true, shortNames: ["cm"] },
       { plural: "endpoints", singular: "endpoints", kind: "Endpoints", namespaced: true, shortNames: ["ep"] },
       { plural: "events", kind: "Event", namespaced: true, shortNames: ["ev"] },
+      { plural: "limitranges", kind: "LimitRange", namespaced: true, shortNames: ["limits"] },
       {
         plural: "namespaces",
         kind: "Namespace",
@@ -42,7 +57,28 @@ const GROUPS: readonly (readonly [group: string, version: string, rows: readonly
         status: true,
         more: [{ name: "finalize", kind: "Namespace", verbs: ["update"] }],
       },
-      { plural: "nodes", kind: "Node", namespaced: false, shortNames: ["no"], status: true },
+      {
+        plural: "nodes",
+        kind: "Node",
+        namespaced: false,
+        shortNames: ["no"],
+        status: true,
+        more: [{ name: "proxy", kind: "NodeProxyOptions", verbs: PROXY_VERBS }],
+      },
+      {
+        plural: "persistentvolumeclaims",
+        kind: "PersistentVolumeClaim",
+        namespaced: true,
+        shortNames: ["pvc"],
+        status: true,
+      },
+      {
+        plural: "persistentvolumes",
+        kind: "PersistentVolume",
+        namespaced: false,
+        shortNames: ["pv"],
+        status: true,
+      },
       {
         plural: "pods",
         kind: "Pod",
@@ -51,10 +87,33 @@ const GROUPS: readonly (readonly [group: string, version: string, rows: readonly
         categories: ["all"],
         status: true,
         more: [
+          { name: "attach", kind: "PodAttachOptions", verbs: ["create", "get"] },
           { name: "binding", kind: "Binding", verbs: ["create"] },
+          { name: "ephemeralcontainers", kind: "Pod", verbs: STATUS_VERBS },
+          { name: "exec", kind: "PodExecOptions", verbs: ["create", "get"] },
+          { name: "portforward", kind: "PodPortForwardOptions", verbs: ["create", "get"] },
+          { name: "proxy", kind: "PodProxyOptions", verbs: PROXY_VERBS },
+          { name: "resize", kind: "Pod", verbs: STATUS_VERBS },
           { name: "eviction", kind: "Eviction", verbs: ["create"], bodyGroup: "policy", bodyVersion: "v1" },
           { name: "log", kind: "Pod", verbs: ["get"] },
         ],
+      },
+      { plural: "podtemplates", kind: "PodTemplate", namespaced: true },
+      {
+        plural: "replicationcontrollers",
+        kind: "ReplicationController",
+        namespaced: true,
+        shortNames: ["rc"],
+        categories: ["all"],
+        status: true,
+        scale: true,
+      },
+      {
+        plural: "resourcequotas",
+        kind: "ResourceQuota",
+        namespaced: true,
+        shortNames: ["quota"],
+        status: true,
       },
       { plural: "secrets", kind: "Secret", namespaced: true },
       {
@@ -79,6 +138,7 @@ const GROUPS: readonly (readonly [group: string, version: string, rows: readonly
         shortNames: ["svc"],
         categories: ["all"],
         status: true,
+        more: [{ name: "proxy", kind: "ServiceProxyOptions", verbs: PROXY_VERBS }],
       },
     ],
   ],
@@ -243,7 +303,10 @@ const GROUPS: readonly (readonly [group: string, version: string, rows: readonly
 export function builtinResources(
   codecOf: (group: string, version: string, kind: string) => Codec,
 ): ResourceDefinition[] {
-  return GROUPS.flatMap(([group, version, rows]) =>
+  const rank = ([group]: Group): number => GROUP_ORDER.indexOf(group);
+  return [...GROUPS, ...STORED_GROUPS]
+    .sort((a, b) => rank(a) - rank(b))
+    .flatMap(([group, version, rows]) =>
     rows.map((row) => definition(group, version, row, codecOf(group, version, row.kind))),
   );
 }

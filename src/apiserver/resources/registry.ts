@@ -19,6 +19,12 @@ export class Registry {
     return this.#byKind.get(`${apiVersion} ${kind}`);
   }
 
+  /** A resource whose objects are kept on this shelf, in the form in which they are kept if there is one. */
+  stored(storage: string): ResourceDefinition | undefined {
+    const found = this.all().filter((item) => item.storage === storage);
+    return found.find((item) => item.convert === undefined) ?? found[0];
+  }
+
   all(): ResourceDefinition[] {
     return [...this.#byPath.values()];
   }

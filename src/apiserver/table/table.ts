@@ -13,8 +13,8 @@ export function parseIncludeObject(text: string | null): IncludeObject {
   throw badRequest(`Unable to convert to Table as requested: includeObject: ${cause.message}`);
 }
 
-export function partialMetadata(object: KubeObject): JsonObject {
-  return { kind: "PartialObjectMetadata", apiVersion: "meta.k8s.io/v1", metadata: object.metadata };
+export function partialMetadata(object: KubeObject, version = "v1"): JsonObject {
+  return { kind: "PartialObjectMetadata", apiVersion: `meta.k8s.io/${version}`, metadata: object.metadata };
 }
 
 export function table(
@@ -24,15 +24,16 @@ export function table(
   include: IncludeObject,
   now: number,
   columns: readonly Column[] | null = shape.columns,
+  version = "v1",
 ): JsonObject {
   return {
     kind: "Table",
-    apiVersion: "meta.k8s.io/v1",
+    apiVersion: `meta.k8s.io/${version}`,
     metadata,
     columnDefinitions: columns,
     rows: objects.map((object) => ({
       cells: shape.cells(object, now),
-      object: include === "None" ? null : include === "Object" ? object : partialMetadata(object),
+      object: include === "None" ? null : include === "Object" ? object : partialMetadata(object, version),
     })),
   };
 }

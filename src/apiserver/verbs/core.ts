@@ -41,9 +41,18 @@ export interface Core {
   readonly admissions: readonly Admission[];
 }
 
+/** The second that was written last, and how: a busy server asks thousands of times in one. */
+let lastSecond = Number.NaN;
+let lastTimestamp = "";
+
 /** RFC 3339 with whole seconds, as metadata times are written. */
 export function timestamp(now: number): string {
-  return `${new Date(now).toISOString().slice(0, 19)}Z`;
+  const second = Math.floor(now / 1000);
+  if (second !== lastSecond) {
+    lastTimestamp = `${new Date(second * 1000).toISOString().slice(0, 19)}Z`;
+    lastSecond = second;
+  }
+  return lastTimestamp;
 }
 
 export function newUid(): string {

@@ -6,7 +6,7 @@ import { decodeProtobuf } from "../http/protobuf.ts";
 import { isJsonObject, type JsonObject, type KubeObject } from "../object.ts";
 import { type FieldValidation, groupVersion, type ResourceDefinition } from "../resources/definition.ts";
 import type { Registry } from "../resources/registry.ts";
-import { ApiError, badRequest } from "../status/status.ts";
+import { ApiError, badRequest, invalid, invalidValue } from "../status/status.ts";
 
 export interface Body {
   readonly bytes: Buffer;
@@ -118,6 +118,13 @@ export function decodeObject(
   return object;
 }
 
+/** A custom resource under the kind of another. */
+export function wrongKind(definition: ResourceDefinition, kind: string, name: string): ApiError {
+  return invalid({ group: definition.group, kind }, name, [
+    invalidValue("kind", kind, `must be ${definition.kind}`),
+  ]);
+}
+
 export function checkKind(registry: Registry, definition: ResourceDefinition, value: JsonObject): void {
   const kind = typeof value["kind"] === "string" ? value["kind"] : "";
   const apiVersion = typeof value["apiVersion"] === "string" ? value["apiVersion"] : "";
@@ -130,9 +137,8 @@ export function checkKind(registry: Registry, definition: ResourceDefinition, va
       );
     }
     if (kind !== definition.kind) {
-      throw badRequest(
-        `${kind} in version ${JSON.stringify(definition.version)} cannot be handled as a ${definition.kind}: converting (v1.${kind}) to (${definition.kind}): unknown conversion`,
-      );
+      const { name } = isJsonObject(value["metadata"]) ? value["metadata"] : {};
+      throw wrongKind(definition, kind, typeof name === "string" ? name : "");
     }
     return;
   }

@@ -8,7 +8,7 @@ import type { ResourceDefinition } from "../resources/definition.ts";
 import { ApiError, badRequest, notFound } from "../status/status.ts";
 import { applyConfiguration } from "./apply.ts";
 import { type Core, find, served } from "./core.ts";
-import { type Body, decodeObject } from "./decode.ts";
+import { type Body, decodeObject, wrongKind } from "./decode.ts";
 import { strategicPatch } from "./strategic.ts";
 import { update, type WriteContext, type WriteTarget, type Written } from "./write.ts";
 
@@ -28,7 +28,9 @@ export function patchKind(definition: ResourceDefinition, contentType: string | 
   );
   const kind = supported.includes(type) ? BY_TYPE[type] : undefined;
   if (kind !== undefined) return kind;
-  throw new ApiError(415, "UnsupportedMediaType", "415: Unsupported Media Type", {});
+  if (!definition.custom) throw new ApiError(415, "UnsupportedMediaType", "415: Unsupported Media Type", {});
+  const why = `the body of the request was in an unknown format - accepted media types include: ${supported.join(", ")}`;
+  throw new ApiError(415, "UnsupportedMediaType", why);
 }
 
 export function patch(
@@ -97,6 +99,10 @@ function decodePatched(
   const validation = context.options.fieldValidation;
   const warnings: string[] = [];
   let object: KubeObject;
+  const kind = patched["kind"];
+  if (definition.custom && typeof kind === "string" && kind !== "" && kind !== definition.kind) {
+    throw wrongKind(definition, kind, target.name);
+  }
   try {
     object = decodeObject(
       core.registry,

@@ -46,17 +46,15 @@ export function remove(
       core.store.delete(definition.storage, key);
       return { body: served(definition, stored.object), gone: true };
     }
-    if (!options.dryRun) core.store.delete(definition.storage, key);
+    const last = options.dryRun ? undefined : core.store.delete(definition.storage, key);
     if (definition.rules.deletionAnswersObject === true) {
-      return { body: served(definition, object), gone: true };
+      return { body: served(definition, last?.object ?? object), gone: true };
     }
     return { body: statusOf(definition, object), gone: true };
   }
   const marked = mark(core, object, finalizers, grace);
   if (definition.storage === "namespaces") markNamespace(marked);
-  if (definition.storage === CRDS) {
-    delete marked.metadata.deletionGracePeriodSeconds;
-  }
+  if (definition.storage === CRDS) markDefinition(core, marked, object);
   if (options.dryRun) return { body: served(definition, marked), gone: false };
   const stored = core.store.put(definition.storage, key, marked);
   return { body: served(definition, stored.object), gone: false };
@@ -162,6 +160,21 @@ function markNamespace(namespace: KubeObject): void {
   delete namespace.metadata.deletionGracePeriodSeconds;
   const status = namespace["status"] as JsonObject | undefined;
   namespace["status"] = { ...status, phase: "Terminating" };
+}
+
+function markDefinition(core: Core, marked: KubeObject, before: KubeObject): void {
+  delete marked.metadata.deletionGracePeriodSeconds;
+  if (before.metadata.generation !== undefined) marked.metadata.generation = before.metadata.generation;
+  const status = marked["status"] as JsonObject | undefined;
+  const conditions = Array.isArray(status?.["conditions"]) ? status["conditions"] : [];
+  const terminating = {
+    type: "Terminating",
+    status: "True",
+    lastTransitionTime: timestamp(core.now()),
+    reason: "InstanceDeletionPending",
+    message: "CustomResourceDefinition marked for deletion; CustomResource deletion will begin soon",
+  };
+  marked["status"] = { ...status, conditions: [...conditions, terminating] };
 }
 
 function statusOf(definition: ResourceDefinition, object: KubeObject): JsonObject {

@@ -23,11 +23,17 @@ export interface SubresourceCall {
 
 export type SpecialSubresource = (call: SubresourceCall) => Promise<SubresourceAnswer>;
 
+async function refuse(): Promise<never> {
+  throw methodNotAllowed();
+}
+
 export const SPECIAL_SUBRESOURCES: Readonly<Record<string, SpecialSubresource>> = {
   // There is no kubelet behind this server.
-  log: async () => {
-    throw methodNotAllowed();
-  },
+  log: refuse,
+  attach: refuse,
+  exec: refuse,
+  portforward: refuse,
+  proxy: refuse,
   token: requestToken,
   binding: async (call) => {
     const { object, key } = existing(call);

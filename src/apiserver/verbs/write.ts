@@ -41,6 +41,8 @@ export interface WriteContext {
 export interface Written {
   readonly object: KubeObject;
   readonly created: boolean;
+  /** The object as JSON, when it is what is stored. */
+  readonly json?: string;
 }
 
 export function create(core: Core, target: WriteTarget, object: KubeObject, context: WriteContext): Written {
@@ -99,7 +101,7 @@ export function create(core: Core, target: WriteTarget, object: KubeObject, cont
   );
   const stored = toStored(definition, object);
   if (context.options.dryRun) return { object: stored, created: true };
-  return { object: core.store.put(definition.storage, key, stored).object, created: true };
+  return writtenEntry(core.store.put(definition.storage, key, stored), true);
 }
 
 /** Replaces what is stored by `object`, a whole object as a PUT or the result of a patch brings it. */
@@ -156,14 +158,18 @@ export function update(
 function commit(core: Core, target: WriteTarget, object: KubeObject, entry: Entry, dryRun: boolean): Written {
   const { definition, namespace, name } = target;
   object.metadata.resourceVersion = String(entry.revision);
-  if (unchanged(object, entry.object)) return { object: entry.object, created: false };
+  if (unchanged(object, entry.object)) return writtenEntry(entry, false);
   if (dryRun) return { object, created: false };
   const key = storageKey(definition, namespace, name);
   if (isFinished(object)) {
     core.store.delete(definition.storage, key);
     return { object, created: false };
   }
-  return { object: core.store.put(definition.storage, key, object).object, created: false };
+  return writtenEntry(core.store.put(definition.storage, key, object), false);
+}
+
+function writtenEntry({ object, json }: Entry, created: boolean): Written {
+  return { object, created, json };
 }
 
 /** A deleted object that nothing holds any more. Namespaces are held by their spec too. */
