@@ -13,6 +13,8 @@ export interface ListenAddress {
 export interface ManagerOptions {
   readonly kubeconfig: string | undefined;
   readonly namespace: string;
+  /** Name of the discovery DaemonSet in that namespace: the reports of its pods make the pools. */
+  readonly discoveryDaemonSet: string;
   /** Namespaces to watch; all of them when absent. */
   readonly watchNamespaces: readonly string[] | undefined;
   /** Absent only with the mock client. */
@@ -58,6 +60,7 @@ Exit codes:
 interface Flags {
   readonly kubeconfig?: string;
   readonly namespace: string;
+  readonly discoveryDaemonSet: string;
   readonly watchNamespace?: readonly string[];
   readonly agents?: string;
   readonly cert?: string;
@@ -96,6 +99,11 @@ function describeCommand(): Command {
     .description("Keeps secrets on PKCS#11 devices and Kubernetes Secrets in agreement.")
     .option("--kubeconfig <path>", "how to reach the API server; in a pod its service account, unless given")
     .option("--namespace <name>", "the operator's own namespace", "hsm-system")
+    .option(
+      "--discovery-daemon-set <name>",
+      "the DaemonSet whose pods report devices, in the operator's namespace",
+      "hsm-discovery",
+    )
     .option("--watch-namespace <name...>", "serve only these namespaces; all of them unless given")
     .option("--agents <path>", "file that names the devices and their agents")
     .option("--cert <path>", "PEM certificate that proves the manager to agents")
@@ -136,6 +144,7 @@ function toOptions(flags: Flags): ManagerOptions {
   return {
     kubeconfig: flags.kubeconfig,
     namespace: flags.namespace,
+    discoveryDaemonSet: flags.discoveryDaemonSet,
     watchNamespaces: watch === undefined || watch.length === 0 ? undefined : watch,
     agentsFile: flags.agents,
     certificate: flags.cert,

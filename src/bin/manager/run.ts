@@ -1,5 +1,6 @@
 /** Puts the manager together and runs it until its signal aborts. */
 
+import { createHsmPoolController } from "../../controllers/hsmpool/controller.ts";
 import { createHsmSecretController } from "../../controllers/hsmsecret/controller.ts";
 import type { KubeClient } from "../../kube/client.ts";
 import { systemClock } from "../../kube/clock.ts";
@@ -37,6 +38,10 @@ export async function runManager(options: ManagerOptions, log: Logger, signal: A
       buckets: LATENCY_BUCKETS,
     });
     const reconciles = metrics.histogram("reconcile_seconds", "Reconciles of HSMSecrets", {
+      labels: ["result"],
+      buckets: LATENCY_BUCKETS,
+    });
+    const poolReconciles = metrics.histogram("pool_reconcile_seconds", "Reconciles of HSMPools", {
       labels: ["result"],
       buckets: LATENCY_BUCKETS,
     });
@@ -87,7 +92,17 @@ export async function runManager(options: ManagerOptions, log: Logger, signal: A
           log.info("serving HSMSecrets");
         },
       });
-      await controller.run(fence);
+      // Pools wait by themselves for their CRDs: secrets on known devices are served without.
+      const pools = createHsmPoolController({
+        client,
+        events,
+        operatorNamespace: options.namespace,
+        daemonSet: options.discoveryDaemonSet,
+        logger: log,
+        onReconciled: ({ result, duration }) => poolReconciles.observe({ result }, duration / 1_000),
+        onReady: () => log.info("gathering devices into HSMPools"),
+      });
+      await Promise.all([controller.run(fence), pools.run(fence)]);
       ready = false;
     };
     log.info("the manager has started", { devices: opened.devices.map(({ name }) => name), mock });
