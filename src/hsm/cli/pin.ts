@@ -17,16 +17,50 @@ export interface PinSource {
   readonly pinFd?: number | undefined;
 }
 
-/** The caller wipes the result, or hands it to who does. */
-export async function readPin(source: PinSource, terminal: Terminal): Promise<Uint8Array> {
+/**
+ * The caller wipes the result, or hands it to who does. `what` is shown at the prompt; a new PIN is asked for `twice`
+ * there, because nobody sees what was typed.
+ */
+export async function readPin(
+  source: PinSource,
+  terminal: Terminal,
+  what = "PIN",
+  twice = false,
+): Promise<Uint8Array> {
   if (source.pinFile !== undefined && source.pinFd !== undefined) {
-    throw bad("Give the PIN by --pin-file or by --pin-fd, not by both.");
+    throw bad(`Give the ${what} by a file or by a descriptor, not by both.`);
   }
   if (source.pinFile !== undefined) return checked(await fromFile(source.pinFile));
   if (source.pinFd !== undefined) return checked(fromDescriptor(source.pinFd));
   if (!terminal.stdin.isTTY)
-    throw bad("A PIN is needed: give it by --pin-file or --pin-fd, or run this on a terminal.");
-  return checked(await fromPrompt(terminal));
+    throw bad(
+      `A PIN is needed (${what}): give it by --${optionOf(what)}-file or --${optionOf(what)}-fd, or run this on a terminal.`,
+    );
+  const pin = checked(await fromPrompt(terminal, what));
+  if (!twice) return pin;
+  const again = checked(await fromPrompt(terminal, `${what} again`));
+  const same = pin.length === again.length && pin.every((byte, i) => byte === again[i]);
+  again.fill(0);
+  if (same) return pin;
+  pin.fill(0);
+  throw bad("The two are not the same; nothing was done.");
+}
+
+function optionOf(what: string): string {
+  if (what === "SO PIN") return "so-pin";
+  return what === "New PIN" ? "new-pin" : "pin";
+}
+
+/** A line that may be seen, e.g. a confirmation. */
+export async function readLine({ stdin, stderr }: Terminal, question: string): Promise<string> {
+  stderr.write(question);
+  let line = "";
+  for await (const chunk of stdin.iterator({ destroyOnReturn: false })) {
+    line += String(chunk);
+    if (line.includes("\n")) break;
+  }
+  stdin.pause();
+  return line.trim();
 }
 
 async function fromFile(path: string): Promise<Buffer> {
@@ -59,13 +93,14 @@ function fromDescriptor(fd: number): Buffer {
 }
 
 /** Byte by byte in raw mode: a line reader would keep the PIN in strings and in its history. */
-async function fromPrompt({ stdin, stderr }: Terminal): Promise<Buffer> {
+async function fromPrompt({ stdin, stderr }: Terminal, what: string): Promise<Buffer> {
   const pin = Buffer.alloc(MAX_PIN_BYTES + 1);
   let length = 0;
-  stderr.write("PIN: ");
+  stderr.write(`${what}: `);
   stdin.setRawMode(true);
   try {
-    for await (const chunk of stdin) {
+    // A second prompt may follow: the stream stays open.
+    for await (const chunk of stdin.iterator({ destroyOnReturn: false })) {
       const bytes: Buffer = Buffer.isBuffer(chunk) ? chunk : Buffer.from(String(chunk));
       for (const byte of bytes) {
         if (byte === RETURN || byte === NEWLINE || byte === END) {

@@ -6,6 +6,8 @@ import { DEVICE_TYPES } from "../pkcs11/device-types.ts";
 import { readKeys, remove, rollback, type WriteFlags, write } from "./change.ts";
 import { type ConnectAgent, type ConnectOptions, connect, parseDeviceType } from "./connect.ts";
 import { EXIT, EXIT_HELP, exitCodeOf } from "./exit-codes.ts";
+import { type ChangePinFlags, changePin, type ProvisionFlags, provision } from "./provision.ts";
+import { type QualifyFlags, qualifyToken } from "./qualify.ts";
 import { selftest } from "./selftest.ts";
 import { checkedPath, type Session } from "./session.ts";
 import { history, info, list, type ReadFlags, read, showChecksum, showTokens } from "./show.ts";
@@ -116,7 +118,31 @@ function makeProgram(terminal: Terminal, connectAgent: ConnectAgent): Command {
   command(program, "selftest")
     .description("writes, reads, updates, rolls back and deletes one secret; leaves one tombstone")
     .action(() => open(selftest));
+  addPinWork(program, terminal);
   return program;
+}
+
+/** Commands for whoever holds a new token in hand; a library only. */
+function addPinWork(program: Command, terminal: Terminal): void {
+  command(program, "provision")
+    .description("gives a certainly blank token its SO PIN and its user PIN; never touches any other")
+    .requiredOption("--label <text>", "the token's label, at most 32 bytes")
+    .option("--so-pin-file <path>", "file that holds the SO PIN: keep it, nothing else unlocks the token")
+    .option("--so-pin-fd <n>", "descriptor to read the SO PIN from; without both, a prompt", whole)
+    .option("--yes <serial>", "go on without asking, if this is the token's serial number")
+    .action((flags: ProvisionFlags) => provision(program.opts<GlobalOptions>(), flags, terminal));
+  command(program, "qualify")
+    .description("plays the hazards of real tokens on one without data objects, and says what it is good for")
+    .option("--out <file>", "write the profile there, JSON")
+    .option("--most-bytes <n>", "largest value to try; 1 MiB when absent", whole)
+    .option("--most-objects <n>", "most objects to try; 300 when absent", whole)
+    .action((flags: QualifyFlags) => qualifyToken(program.opts<GlobalOptions>(), flags, terminal));
+  command(program, "change-pin")
+    .description("changes the user PIN: one try, and one login that proves it")
+    .option("--new-pin-file <path>", "file that holds the new PIN, 6 to 15 characters")
+    .option("--new-pin-fd <n>", "descriptor to read the new PIN from; without both, a prompt", whole)
+    .option("--yes <serial>", "go on without asking, if this is the token's serial number")
+    .action((flags: ChangePinFlags) => changePin(program.opts<GlobalOptions>(), flags, terminal));
 }
 
 function addChanges(
