@@ -188,58 +188,6 @@ export interface NativeUsbMonitor {
   close(): void;
 }
 
-/** A USB device as sysfs shows it; ids and classes are lower-case hexadecimal digits. */
-export interface NativeUsbDevice {
-  /** The kernel's name of the port, e.g. `1-1.4`; the same device keeps it while it stays plugged in. */
-  readonly name: string;
-  readonly vendorId: string;
-  readonly productId: string;
-  /** These three are the device's own words; bytes that are no text stand as `\xNN`. */
-  readonly serialNumber?: string;
-  readonly manufacturer?: string;
-  readonly product?: string;
-  readonly bus: number;
-  /** Counts up at each plugging. */
-  readonly device: number;
-  /** `<devRoot>/bus/usb/BBB/DDD`. */
-  readonly path: string;
-  /** Mbit/s. */
-  readonly speed?: number;
-  readonly interfaces: readonly {
-    readonly number: number;
-    /** `0b`: a smart-card reader (CCID). */
-    readonly class: string;
-    readonly subclass: string;
-    readonly protocol: string;
-  }[];
-  /** Files that are there and could not be read: `serial` among them means an unknown serial number, not none. */
-  readonly unreadable: readonly string[];
-}
-
-export interface NativeUsbListing {
-  /** False: the kernel has no USB. */
-  readonly present: boolean;
-  readonly devices: readonly NativeUsbDevice[];
-  /** Entries that may be devices and could not be read. */
-  readonly unreadable: readonly string[];
-}
-
-/**
- * `event`: action, sysfs path and device type of a kernel uevent of USB. `overflow`: some were lost. `failed`: why
- * none follows.
- */
-export type NativeUsbListener = (
-  kind: "event" | "overflow" | "failed",
-  text: string,
-  devpath: string,
-  devtype: string,
-) => void;
-
-export interface NativeUsbMonitor {
-  /** Idempotent; nothing is heard after it. */
-  close(): void;
-}
-
 export interface Addon {
   /**
    * Kernel uevents (netlink group 1), until `close`; keeps the process alive. Throws an Error with `code` (EPERM, ...)
@@ -247,18 +195,6 @@ export interface Addon {
    * `subsystem`: another one than `usb`, for a test on a machine without USB.
    */
   readonly UsbMonitor: new (listener: NativeUsbListener, fd?: number, subsystem?: string) => NativeUsbMonitor;
-  /** The JSON of a NativeUsbListing: `<root>/bus/usb/devices` read on a thread of its own. */
-  listUsbDevices(root: string, devRoot: string): Promise<string>;
-  /**
-   * Kernel uevents (netlink group 1), until `close`; keeps the process alive. Throws an Error with `code` (EPERM, ...)
-   * where they cannot be had. `fd`: a datagram socket to read in place of netlink, taken over; anybody may send on it.
-   * `subsystem`: another one than `usb`, for a test on a machine without USB.
-   */
-  readonly UsbMonitor: new (
-    listener: NativeUsbListener,
-    fd?: number,
-    subsystem?: string,
-  ) => NativeUsbMonitor;
   /** The JSON of a NativeUsbListing: `<root>/bus/usb/devices` read on a thread of its own. */
   listUsbDevices(root: string, devRoot: string): Promise<string>;
   readonly Token: new (options: NativeTokenOptions, onEvent: NativeEventListener) => NativeToken;
