@@ -9,8 +9,13 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parse } from "yaml";
 
-const MAIN = fileURLToPath(new URL("../../src/apiserver/main.ts", import.meta.url));
 const TSX = new URL("../../node_modules/tsx/dist/esm/index.mjs", import.meta.url).href;
+
+/** Arguments of Node: from source, or as it was built, which starts in a third of the time. */
+const PROGRAMS = {
+  source: ["--import", TSX, fileURLToPath(new URL("../../src/apiserver/main.ts", import.meta.url))],
+  built: [fileURLToPath(new URL("../../dist/apiserver/main.js", import.meta.url))],
+} as const;
 
 interface Running {
   readonly child: ChildProcess;
@@ -19,11 +24,11 @@ interface Running {
   readonly ca: string;
 }
 
-async function start(folder: string): Promise<Running> {
+async function start(program: keyof typeof PROGRAMS, folder: string): Promise<Running> {
   const kubeconfig = join(folder, "kubeconfig");
   const child = spawn(
     process.execPath,
-    ["--import", TSX, MAIN, "--data-dir", join(folder, "data"), "--kubeconfig-out", kubeconfig],
+    [...PROGRAMS[program], "--data-dir", join(folder, "data"), "--kubeconfig-out", kubeconfig],
     { stdio: ["ignore", "pipe", "inherit"] },
   );
   const line = await new Promise<string>((resolve, reject) => {
@@ -90,14 +95,18 @@ export interface KillReport {
 }
 
 /** Kills the server `kills` times, each after its writers had some acknowledgements. */
-export async function killUnderWriters(kills: number, writers: number): Promise<KillReport> {
+export async function killUnderWriters(
+  program: keyof typeof PROGRAMS,
+  kills: number,
+  writers: number,
+): Promise<KillReport> {
   const folder = mkdtempSync(join(tmpdir(), "apiserver-kill-"));
   const acknowledged = new Set<string>();
   let highest = 0;
   let revisionsWentBack = 0;
   try {
     for (let round = 0; round <= kills; round += 1) {
-      const server = await start(folder);
+      const server = await start(program, folder);
       const agent = new Agent({ ca: server.ca, keepAlive: true, maxSockets: writers });
       const exited = once(server.child, "exit");
       const { names, revision } = await call(server, agent, "GET", "/api/v1/namespaces/default/secrets");

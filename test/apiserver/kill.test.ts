@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { killUnderWriters } from "./kill-writers.ts";
 
 test("SIGKILL under eight writers loses no acknowledged write and no revision", async () => {
-  const report = await killUnderWriters(3, 8);
+  const report = await killUnderWriters("source", 3, 8);
   expect(report).toMatchObject({ kills: 3, missing: [], revisionsWentBack: 0 });
   expect(report.acknowledged).toBeGreaterThan(30);
 });
