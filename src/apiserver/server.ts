@@ -1,22 +1,27 @@
 /** The embedded Kubernetes API server: everything put together behind one HTTPS port. */
 
+import { randomUUID } from "node:crypto";
 import { createServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
+import type { Duplex } from "node:stream";
 import { stringify } from "yaml";
 import { Authenticator } from "./auth/authenticator.ts";
 import { refuseEscalation } from "./auth/escalation.ts";
 import { ServiceAccountTokens } from "./auth/service-account-tokens.ts";
 import { TokenTable } from "./auth/tokens.ts";
-import { Discovery, KUBERNETES_VERSION } from "./catalog/discovery.ts";
+import { Discovery, OPENAPI_VERSION } from "./catalog/discovery.ts";
+import { issuerServer } from "./catalog/issuer.ts";
 import { openApiServer } from "./catalog/openapi.ts";
 import { openCredentials } from "./credentials.ts";
+import type { Faults } from "./faults/faults.ts";
 import { bootstrap } from "./housekeeping/bootstrap.ts";
 import { startControllers } from "./housekeeping/controllers.ts";
 import { createHandler } from "./http/handler.ts";
 import { builtinResources } from "./resources/builtin.ts";
 import { builtinCodec } from "./resources/builtin-codec.ts";
 import { Registry } from "./resources/registry.ts";
+import { methodNotAllowed } from "./status/status.ts";
 import { Store } from "./storage/store.ts";
 import type { Core } from "./verbs/core.ts";
 
@@ -30,6 +35,8 @@ export interface ApiServerOptions {
   readonly anonymous?: boolean | undefined;
   /** Milliseconds since 1970. */
   readonly now?: (() => number) | undefined;
+  /** For tests: what shall go wrong. */
+  readonly faults?: Faults | undefined;
   /** Told about failures inside the server; the default writes them to standard error. */
   readonly onError?: ((error: unknown) => void) | undefined;
 }
@@ -47,7 +54,7 @@ export interface ApiServer {
   kubeconfig(user?: { readonly name: string; readonly groups?: readonly string[] }): string;
   /** Forgets past events: watches and lists of the past answer 410. */
   forgetHistory(): void;
-  /** Forgets past events, as a compaction of etcd does (watches and lists of the past answer 410), and rewrites the log. */
+  /** Rewrites the log with what lives. Watches and lists of the past go on, out of memory, as after a compaction of etcd. */
   compact(): Promise<void>;
   close(): Promise<void>;
 }
@@ -68,23 +75,19 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
   const core: Core = { store, registry, now, tokens: accounts, admissions };
   const certificate = credentials.certificates.authority.certificate;
   bootstrap(core);
-  const stopControllers = startControllers({ core, certificate, onError });
+  const stopControllers = startControllers({ core, accounts, certificate, onError });
 
   const tokens = new TokenTable(credentials.tokens, (all) => credentials.keepTokens(all));
-  const authenticator = new Authenticator(tokens, accounts, options.anonymous ?? true);
+  const authenticator = new Authenticator(tokens, accounts, options.anonymous ?? true, now);
   const streams = new Set<() => void>();
   let address = "";
   const discovery = new Discovery(registry, () => address, [
-    openApiServer(registry, KUBERNETES_VERSION, now),
+    openApiServer(registry, OPENAPI_VERSION, now),
+    issuerServer(accounts, () => address),
   ]);
-  const handler = createHandler({
-    core,
-    authenticator,
-    discovery,
-    rbac: options.rbac ?? false,
-    onError,
-    streams,
-  });
+  const rbac = options.rbac ?? false;
+  const handlerOptions = { core, authenticator, discovery, rbac, onError, streams };
+  const handler = createHandler(handlerOptions);
   const server = createServer(
     {
       key: credentials.certificates.server.key,
@@ -94,18 +97,33 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
       keepAlive: true,
       noDelay: true,
     },
-    handler,
+    options.faults?.attach({
+      handler,
+      store,
+      handlerOver: (view) => createHandler({ ...handlerOptions, core: { ...core, store: view } }),
+      stop: () => stop(),
+      start: () => listen(port),
+    }) ?? handler,
   );
   server.keepAliveTimeout = 120_000;
   server.requestTimeout = 0;
+  server.on("clientError", refuseUnreadable);
   server.on("tlsClientError", () => {}); // A client that does not trust us has said so already.
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", reject);
-    server.listen(options.listen.port, options.listen.host, () => {
-      server.off("error", reject);
-      resolve();
+  const listen = (at: number): Promise<void> =>
+    new Promise<void>((resolve, reject) => {
+      server.once("error", reject);
+      server.listen(at, options.listen.host, () => {
+        server.off("error", reject);
+        resolve();
+      });
     });
-  });
+  const stop = async (): Promise<void> => {
+    if (!server.listening) return;
+    const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+    server.closeAllConnections();
+    await closed;
+  };
+  await listen(options.listen.port);
   const { port } = server.address() as AddressInfo;
   const host = options.listen.host.includes(":") ? `[${options.listen.host}]` : options.listen.host;
   address = `${host}:${port}`;
@@ -126,19 +144,40 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
       ),
     forgetHistory: () => store.forgetHistory(),
     compact: async () => {
-      store.forgetHistory();
       store.compact();
     },
     close: async () => {
       stopControllers();
       for (const end of [...streams]) end();
-      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-      server.closeIdleConnections();
-      server.closeAllConnections();
-      await closed;
+      await stop();
       store.close();
     },
   };
+}
+
+/** What Node's parser does not read as HTTP; unknown methods are among it. */
+function refuseUnreadable(error: Error & { readonly code?: string }, socket: Duplex): void {
+  if (!socket.writable) {
+    socket.destroy();
+    return;
+  }
+  if (error.code !== "HPE_INVALID_METHOD") {
+    socket.end("HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n");
+    return;
+  }
+  const body = `${JSON.stringify(methodNotAllowed().toJson())}\n`;
+  socket.end(
+    [
+      "HTTP/1.1 405 Method Not Allowed",
+      `Audit-Id: ${randomUUID()}`,
+      "Cache-Control: no-cache, private",
+      "Content-Type: application/json",
+      `Content-Length: ${Buffer.byteLength(body)}`,
+      "Connection: close",
+      "",
+      body,
+    ].join("\r\n"),
+  );
 }
 
 function kubeconfig(url: string, certificate: string, user: string, token: string): string {

@@ -8,6 +8,9 @@ import { ANONYMOUS, AUTHENTICATED, bearerToken, type TokenTable } from "./tokens
 
 export const DEFAULT_AUDIENCE = "https://kubernetes.default.svc.cluster.local";
 
+const GOOD_FOR_MS = 10_000;
+const MAX_RECENT = 1000;
+
 export interface TokenCheck {
   readonly user?: User | undefined;
   readonly audiences?: readonly string[] | undefined;
@@ -20,7 +23,12 @@ export class Authenticator {
 
   readonly #anonymous: boolean;
 
-  constructor(tokens: TokenTable, accounts: ServiceAccountTokens, anonymous: boolean) {
+  readonly #now: () => number;
+  /** Answers of the last seconds: a token that was good stays good for a moment, as with kube-apiserver. */
+  readonly #recent = new Map<string, { readonly check: TokenCheck; readonly until: number }>();
+
+  constructor(tokens: TokenTable, accounts: ServiceAccountTokens, anonymous: boolean, now: () => number) {
+    this.#now = now;
     this.#anonymous = anonymous;
     this.#tokens = tokens;
     this.#accounts = accounts;
@@ -42,7 +50,15 @@ export class Authenticator {
     const wanted = audiences.length === 0 ? [DEFAULT_AUDIENCE] : audiences;
     const user = this.#tokens.find(token);
     if (user !== undefined) return { user, audiences: wanted };
-    return this.#accounts.check(token, wanted);
+    const key = JSON.stringify([token, wanted]);
+    const now = this.#now();
+    const known = this.#recent.get(key);
+    if (known !== undefined && now < known.until) return known.check;
+    const check = await this.#accounts.check(token, wanted);
+    if (this.#recent.size >= MAX_RECENT) this.#recent.clear();
+    if (check.user === undefined) this.#recent.delete(key);
+    else this.#recent.set(key, { check, until: now + GOOD_FOR_MS });
+    return check;
   }
 }
 

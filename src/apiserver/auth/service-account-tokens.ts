@@ -18,6 +18,10 @@ import type { TokenCheck } from "./authenticator.ts";
 
 export const ISSUER = "https://kubernetes.default.svc.cluster.local";
 
+const LEGACY_ISSUER = "kubernetes/serviceaccount";
+const LEGACY = "kubernetes.io/serviceaccount";
+const ISSUERS: readonly unknown[] = [ISSUER, LEGACY_ISSUER];
+
 const makeKeyPair = promisify(generateKeyPair);
 
 export interface BoundObject {
@@ -70,9 +74,29 @@ export class ServiceAccountTokens {
       nbf: issued,
       sub: `system:serviceaccount:${account.namespace}:${account.name}`,
     };
-    const text = `${encode({ alg: "RS256", kid: keyId(key) })}.${encode(claims)}`;
-    const signature = sign("sha256", Buffer.from(text), key).toString("base64url");
-    return { token: `${text}.${signature}`, expires: (issued + seconds) * 1000 };
+    return { token: signed(key, claims), expires: (issued + seconds) * 1000 };
+  }
+
+  /** A token without an end, for a Secret of type `kubernetes.io/service-account-token`. */
+  async issueLegacy(
+    account: { readonly namespace: string; readonly name: string; readonly uid: string },
+    secretName: string,
+  ): Promise<string> {
+    return signed(await this.#signingKey(), {
+      iss: LEGACY_ISSUER,
+      [`${LEGACY}/namespace`]: account.namespace,
+      [`${LEGACY}/secret.name`]: secretName,
+      [`${LEGACY}/service-account.name`]: account.name,
+      [`${LEGACY}/service-account.uid`]: account.uid,
+      sub: `system:serviceaccount:${account.namespace}:${account.name}`,
+    });
+  }
+
+  /** The key that verifies the tokens, as RFC 7517 writes it. */
+  async publicKey(): Promise<JsonObject> {
+    const key = await this.#signingKey();
+    const { n, e } = createPublicKey(key).export({ format: "jwk" });
+    return { use: "sig", kty: "RSA", kid: keyId(key), alg: "RS256", n, e };
   }
 
   async check(token: string, audiences: readonly string[]): Promise<TokenCheck> {
@@ -81,13 +105,14 @@ export class ServiceAccountTokens {
       return { error: "invalid bearer token" };
     }
     const claims = decode(payload);
-    if (claims === undefined || claims["iss"] !== ISSUER || this.#key === undefined) {
+    if (claims === undefined || !ISSUERS.includes(claims["iss"]) || this.#key === undefined) {
       return { error: "invalid bearer token" };
     }
     const key = createPublicKey(await this.#key);
     if (!verify("sha256", Buffer.from(`${header}.${payload}`), key, Buffer.from(signature, "base64url"))) {
       return { error: "[invalid bearer token, go-jose/go-jose: error in cryptographic primitive]" };
     }
+    if (claims["iss"] === LEGACY_ISSUER) return this.#checkLegacy(claims, token, audiences);
     const own = Array.isArray(claims["aud"]) ? claims["aud"].map(String) : [];
     const shared = own.filter((audience) => audiences.includes(audience));
     if (shared.length === 0) {
@@ -104,6 +129,22 @@ export class ServiceAccountTokens {
     return user === undefined
       ? { error: "[invalid bearer token, service account token has been invalidated]" }
       : { user, audiences: shared };
+  }
+
+  /** Good as long as its Secret holds it. */
+  #checkLegacy(claims: JsonObject, token: string, audiences: readonly string[]): TokenCheck {
+    const namespace = String(claims[`${LEGACY}/namespace`]);
+    const secret = this.#store.get("secrets", `${namespace}/${String(claims[`${LEGACY}/secret.name`])}`);
+    const kept = child(secret?.object, "data")["token"];
+    const name = String(claims[`${LEGACY}/service-account.name`]);
+    const account = this.#store.get("serviceaccounts", `${namespace}/${name}`)?.object.metadata;
+    const uid = String(claims[`${LEGACY}/service-account.uid`]);
+    if (kept !== Buffer.from(token).toString("base64") || account?.uid !== uid) {
+      return { error: "[invalid bearer token, service account token has been invalidated]" };
+    }
+    if (!audiences.includes(ISSUER)) return { error: "invalid bearer token" };
+    const groups = ["system:serviceaccounts", `system:serviceaccounts:${namespace}`, "system:authenticated"];
+    return { user: { name: String(claims["sub"]), uid, groups }, audiences: [ISSUER] };
   }
 
   #userOf(claims: JsonObject): User | undefined {
@@ -143,6 +184,11 @@ export class ServiceAccountTokens {
     });
     return this.#key;
   }
+}
+
+function signed(key: KeyObject, claims: JsonObject): string {
+  const text = `${encode({ alg: "RS256", kid: keyId(key) })}.${encode(claims)}`;
+  return `${text}.${sign("sha256", Buffer.from(text), key).toString("base64url")}`;
 }
 
 function keyId(key: KeyObject): string {

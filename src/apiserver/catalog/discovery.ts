@@ -7,8 +7,8 @@ import { type Exchange, sendObject, sendText } from "../http/respond.ts";
 import type { JsonObject } from "../object.ts";
 import { groupVersion, type ResourceDefinition } from "../resources/definition.ts";
 import type { Registry } from "../resources/registry.ts";
-import { checksOf } from "./health.ts";
 import { ApiError, noSuchResource } from "../status/status.ts";
+import { checksOf } from "./health.ts";
 
 const AGGREGATED_TYPE = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
 
@@ -16,7 +16,9 @@ const AGGREGATED_TYPE = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroup
 export type PathServer = (exchange: Exchange, path: string) => Promise<boolean>;
 
 /** What this server behaves like. */
-export const KUBERNETES_VERSION = "v1.36.2";
+const KUBERNETES_VERSION = "v1.36.2";
+/** The version that its OpenAPI documents name. */
+export const OPENAPI_VERSION = "1.36";
 
 const VERSION = {
   major: "1",

@@ -42,6 +42,7 @@ export function openApiServer(registry: Registry, kubernetesVersion: string, now
     if (asked !== null && asked !== document.hash) {
       exchange.response.removeHeader("Last-Modified");
       exchange.response.setHeader("Etag", `"${document.hash}"`);
+      exchange.response.setHeader("Content-Type", "application/json");
       exchange.response.writeHead(301, { Location: `${path}?hash=${document.hash}` }).end();
       return true;
     }

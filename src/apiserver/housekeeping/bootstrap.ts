@@ -33,16 +33,9 @@ const CLUSTER_ROLES: Record<string, JsonObject[]> = {
     },
     { verbs: ["create"], apiGroups: ["authentication.k8s.io"], resources: ["selfsubjectreviews"] },
   ],
+  "system:issuer-document": [{ verbs: ["get"], nonResourceURLs: ["/.well-known", "/.well-known/*"] }],
   "system:service-account-issuer-discovery": [
-    {
-      verbs: ["get"],
-      nonResourceURLs: [
-        "/.well-known/openid-configuration",
-        "/.well-known/openid-configuration/",
-        "/openid/v1/jwks",
-        "/openid/v1/jwks/",
-      ],
-    },
+    { verbs: ["get"], nonResourceURLs: ["/openid/v1/jwks", "/openid/v1/jwks/"] },
   ],
   "system:discovery": [{ verbs: ["get"], nonResourceURLs: DISCOVERY_URLS }],
   "system:public-info-viewer": [{ verbs: ["get"], nonResourceURLs: PUBLIC_URLS }],
@@ -52,6 +45,7 @@ const BINDINGS: readonly (readonly [role: string, groups: readonly string[]])[] 
   ["cluster-admin", ["system:masters"]],
   ["system:basic-user", ["system:authenticated"]],
   ["system:public-info-viewer", ["system:authenticated", "system:unauthenticated"]],
+  ["system:issuer-document", ["system:authenticated"]],
   ["system:service-account-issuer-discovery", ["system:serviceaccounts"]],
   ["system:discovery", ["system:authenticated"]],
 ];

@@ -1,13 +1,17 @@
 /** Starts the controllers that a cluster cannot do without and feeds them with the events of the store. */
 
+import type { ServiceAccountTokens } from "../auth/service-account-tokens.ts";
 import type { Core } from "../verbs/core.ts";
 import { CRDS, reconcileDefinition, serveDefinition } from "./crds.ts";
+import { DEPLOYMENTS, reconcileDeployment } from "./deployments.ts";
 import { Garbage } from "./garbage.ts";
 import { Loop } from "./loop.ts";
 import { emptyNamespace, furnishNamespace } from "./namespaces.ts";
+import { fillTokenSecret, isTokenSecret } from "./token-secrets.ts";
 
 export interface ControllerOptions {
   readonly core: Core;
+  readonly accounts: ServiceAccountTokens;
   /** PEM text of the authority, for kube-root-ca.crt. */
   readonly certificate: string;
   readonly onError: (error: unknown) => void;
@@ -19,7 +23,7 @@ const SETTLE_MS = 5;
 const NAMESPACE_SETTLE_MS = 500;
 const RETRY_MS = 100;
 
-export function startControllers({ core, certificate, onError }: ControllerOptions): () => void {
+export function startControllers({ core, accounts, certificate, onError }: ControllerOptions): () => void {
   const namespaces = new Loop({
     work: (name) => emptyNamespace(core, name),
     delayMs: NAMESPACE_SETTLE_MS,
@@ -34,6 +38,21 @@ export function startControllers({ core, certificate, onError }: ControllerOptio
   });
   const definitions = new Loop({
     work: (name) => reconcileDefinition(core, name),
+    delayMs: 0,
+    retryMs: RETRY_MS,
+    onError,
+  });
+  const deployments = new Loop({
+    work: (key) => reconcileDeployment(core, key),
+    delayMs: 0,
+    retryMs: RETRY_MS,
+    onError,
+  });
+  const tokens = new Loop({
+    work: (key) => {
+      fillTokenSecret(core, accounts, key, certificate).catch(onError);
+      return true;
+    },
     delayMs: 0,
     retryMs: RETRY_MS,
     onError,
@@ -53,7 +72,11 @@ export function startControllers({ core, certificate, onError }: ControllerOptio
       else if (event.type === "ADDED") furnishNamespace(core, key, certificate);
       return;
     }
-    if (event.type !== "DELETED") return;
+    if (event.type !== "DELETED") {
+      if (storage === DEPLOYMENTS) deployments.add(key);
+      else if (storage === "secrets" && isTokenSecret(object)) tokens.add(key);
+      return;
+    }
     const namespace = object.metadata.namespace;
     if (namespace === undefined) return;
     const home = core.store.get("namespaces", namespace)?.object;
@@ -81,5 +104,7 @@ export function startControllers({ core, certificate, onError }: ControllerOptio
     namespaces.close();
     garbageLoop.close();
     definitions.close();
+    deployments.close();
+    tokens.close();
   };
 }

@@ -133,7 +133,6 @@ async function fail(options: HandlerOptions, exchange: Exchange, cause: unknown)
     response.destroy();
     return;
   }
-  exchange.warnings.length = 0;
   const retry = error.details?.retryAfterSeconds;
   if (retry !== undefined) response.setHeader("Retry-After", String(retry));
   try {

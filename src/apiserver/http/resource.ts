@@ -120,7 +120,7 @@ async function sendOne(
   json?: string,
 ): Promise<void> {
   const { exchange, definition, options } = call;
-  const { media, as } = representation;
+  const { media, as, version } = representation;
   if (as === undefined || !isJsonObject(object["metadata"]) || object["kind"] === "Status") {
     await sendObject(exchange, code, object, media, json);
     return;
@@ -130,16 +130,24 @@ async function sendOne(
     const include = parseIncludeObject(exchange.query.get("includeObject"));
     const { resourceVersion = "" } = whole.metadata;
     const metadata = resourceVersion === "" ? {} : { resourceVersion };
-    const body = table(definition.table, [whole], metadata, include, options.core.now());
+    const body = table(
+      definition.table,
+      [whole],
+      metadata,
+      include,
+      options.core.now(),
+      definition.table.columns,
+      version,
+    );
     await sendObject(exchange, code, body, media);
     return;
   }
-  await sendObject(exchange, code, partialMetadata(whole), media);
+  await sendObject(exchange, code, partialMetadata(whole, version), media);
 }
 
 async function serveList(call: Call): Promise<void> {
   const { exchange, definition, options } = call;
-  const { media, as } = negotiate(exchange.request.headers.accept, true);
+  const { media, as, version } = negotiate(exchange.request.headers.accept, true);
   const result = list(options.core, definition, target(call).namespace, exchange.query);
   const metadata: JsonObject = {
     // Lists of custom resources show an empty token, those of built-in kinds none.
@@ -151,14 +159,27 @@ async function serveList(call: Call): Promise<void> {
   const objects = () => result.entries.map((entry) => served(definition, entry.object));
   if (as === "Table") {
     const include = parseIncludeObject(exchange.query.get("includeObject"));
-    const body = table(definition.table, objects(), metadata, include, options.core.now());
+    const body = table(
+      definition.table,
+      objects(),
+      metadata,
+      include,
+      options.core.now(),
+      definition.table.columns,
+      version,
+    );
     await sendObject(exchange, 200, body, media);
     return;
   }
   const head = { kind: definition.listKind, apiVersion: groupVersion(definition), metadata };
   if (as !== undefined) {
-    const items = objects().map(partialMetadata);
-    const body = { ...head, kind: "PartialObjectMetadataList", apiVersion: "meta.k8s.io/v1", items };
+    const items = objects().map((object) => partialMetadata(object, version));
+    const body = {
+      ...head,
+      kind: "PartialObjectMetadataList",
+      apiVersion: `meta.k8s.io/${version ?? "v1"}`,
+      items,
+    };
     await sendObject(exchange, 200, body, media);
     return;
   }
@@ -316,6 +337,16 @@ async function serveSubresource(call: Call): Promise<void> {
   const parsed = verb === "patch" ? parseBody(text || "{}", "json", kind) : undefined;
   const value = text === "" ? {} : (parsed ?? readBodyAs(body, kind)).value;
   const { contentType } = body;
-  const answer = await special({ core: options.core, target: target(call), verb, body: value, contentType });
+  const kindOfOptions =
+    verb === "create" ? "CreateOptions" : verb === "patch" ? "PatchOptions" : "UpdateOptions";
+  const manager = writeOptions(exchange.query, kindOfOptions, userAgent(call)).fieldManager;
+  const answer = await special({
+    core: options.core,
+    target: target(call),
+    verb,
+    body: value,
+    contentType,
+    manager,
+  });
   await sendObject(exchange, answer.code, answer.body, media);
 }

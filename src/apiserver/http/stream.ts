@@ -23,7 +23,7 @@ export function serveWatch(
 ): void {
   const { core, streams } = options;
   const { request, response, query } = exchange;
-  const { as } = negotiateStream(request.headers.accept);
+  const { as, version } = negotiateStream(request.headers.accept);
   if (info.path.includes("/watch/") && info.name !== "" && !query.has("fieldSelector")) {
     query.set("fieldSelector", `metadata.name=${info.name}`);
   }
@@ -38,11 +38,11 @@ export function serveWatch(
   };
   const shape = (object: KubeObject, json: string): string => {
     if (as === undefined) return json;
-    if (as !== "Table") return JSON.stringify(partialMetadata(object));
+    if (as !== "Table") return JSON.stringify(partialMetadata(object, version));
     const columns = columnsSent ? null : definition.table.columns;
     columnsSent = true;
     const metadata = { resourceVersion: object.metadata.resourceVersion ?? "" };
-    return JSON.stringify(table(definition.table, [object], metadata, include, core.now(), columns));
+    return JSON.stringify(table(definition.table, [object], metadata, include, core.now(), columns, version));
   };
   const sink: WatchSink = {
     event: (type, object, json) => write(type, shape(object, json)),

@@ -24,7 +24,12 @@ function rename(object: KubeObject, from: 0 | 1, apiVersion: string): KubeObject
 }
 
 export const eventConversion = {
-  fromStored: (object: KubeObject): KubeObject => rename(object, 0, "events.k8s.io/v1"),
+  fromStored: (object: KubeObject): KubeObject => {
+    const shown = rename(object, 0, "events.k8s.io/v1");
+    for (const field of ["reportingController", "reportingInstance"])
+      if (shown[field] === "") delete shown[field];
+    return shown;
+  },
   toStored: (object: KubeObject): KubeObject => {
     const stored = rename(object, 1, "v1");
     return { ...stored, source: isJsonObject(stored["source"]) ? stored["source"] : {} };

@@ -6,6 +6,9 @@ import { type Cause, invalidValue, required } from "../status/status.ts";
 import { subdomainErrors } from "./names.ts";
 import { defaultPodSpec, podSpecErrors } from "./pod-spec.ts";
 
+/** Written by the first version of the API, which counted the changes of the template. */
+const TEMPLATE_GENERATION = "deprecated.daemonset.template.generation";
+
 const base: KindRules = {
   nameErrors: subdomainErrors,
   unconditionalUpdate: true,
@@ -40,6 +43,9 @@ export const daemonSetRules: KindRules = {
   },
   normalize: (object) => {
     defaultTemplate(object);
+    const { annotations } = object.metadata;
+    if (annotations?.[TEMPLATE_GENERATION] === undefined)
+      object.metadata.annotations = { ...annotations, [TEMPLATE_GENERATION]: "1" };
     const strategy = child(child(object, "spec"), "updateStrategy");
     if (strategy["type"] !== "RollingUpdate") return;
     strategy["rollingUpdate"] = { maxUnavailable: 1, maxSurge: 0, ...child(strategy, "rollingUpdate") };

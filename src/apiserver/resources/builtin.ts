@@ -307,8 +307,8 @@ export function builtinResources(
   return [...GROUPS, ...STORED_GROUPS]
     .sort((a, b) => rank(a) - rank(b))
     .flatMap(([group, version, rows]) =>
-    rows.map((row) => definition(group, version, row, codecOf(group, version, row.kind))),
-  );
+      rows.map((row) => definition(group, version, row, codecOf(group, version, row.kind))),
+    );
 }
 
 function definition(group: string, version: string, row: Row, codec: Codec): ResourceDefinition {

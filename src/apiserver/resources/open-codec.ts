@@ -22,6 +22,18 @@ export const OBJECT_META_FIELDS: ReadonlySet<string> = new Set([
   "selfLink",
 ]);
 
+/** An empty managedFields is a wish: start over with the owners. */
+const DROPPED_WHEN_EMPTY: ReadonlySet<string> = new Set([
+  "labels",
+  "annotations",
+  "finalizers",
+  "ownerReferences",
+]);
+
+function isEmpty(value: unknown): boolean {
+  return Array.isArray(value) ? value.length === 0 : isJsonObject(value) && Object.keys(value).length === 0;
+}
+
 const TEXT_MAPS: ReadonlySet<string> = new Set(["labels", "annotations"]);
 
 /** Labels and annotations: texts by text; null is the empty text. */
@@ -48,7 +60,8 @@ export function openCodec(kind: string, apiVersion: string): Codec {
       const metadata: JsonObject = {};
       for (const [key, value] of Object.entries(given ?? {})) {
         if (!OBJECT_META_FIELDS.has(key)) unknown.push(`metadata.${key}`);
-        else if (value !== null) metadata[key] = TEXT_MAPS.has(key) ? textMap(kind, key, value) : value;
+        else if (value !== null && !(DROPPED_WHEN_EMPTY.has(key) && isEmpty(value)))
+          metadata[key] = TEXT_MAPS.has(key) ? textMap(kind, key, value) : value;
       }
       return { object: { ...copy, kind, apiVersion, metadata } as KubeObject, unknown };
     },

@@ -6,13 +6,13 @@
 import { isJsonObject, type JsonObject, type KubeObject } from "../object.ts";
 import { setConditionalDefaults } from "../schema/builtin-defaults.ts";
 import { applyDefaults } from "../schema/defaults.ts";
+import { inUtc, timeFault } from "../schema/go-time.ts";
 import { isDroppedWhenZero } from "../schema/go-zero.ts";
 import { canonicalQuantity } from "../schema/quantity.ts";
 import type { Schema } from "../schema/schema.ts";
 import { badRequest } from "../status/status.ts";
 import type { Codec } from "./definition.ts";
 
-const MICRO_TIME = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{6}(Z|[+-]\d{2}:\d{2})$/;
 const BASE64 = /^[A-Za-z0-9+/]*={0,2}$/;
 
 export function typedCodec(kind: string, version: string, apiVersion: string, schemaOf: () => Schema): Codec {
@@ -133,10 +133,10 @@ class Reader {
     }
     if (schema.format === "date-time") {
       const micro = (schema as { "x-micro-time"?: boolean })["x-micro-time"] === true;
-      const valid = micro ? MICRO_TIME.test(value) : !Number.isNaN(Date.parse(value));
-      if (!valid) throw this.#refuse(`parsing time ${JSON.stringify(JSON.stringify(value))}: cannot parse`);
+      const fault = timeFault(value, micro);
+      if (fault !== undefined) throw this.#refuse(fault);
       // Times are kept in UTC with whole seconds, as Go writes them.
-      return micro ? value : `${new Date(value).toISOString().slice(0, 19)}Z`;
+      return micro ? inUtc(value) : `${new Date(value).toISOString().slice(0, 19)}Z`;
     }
     return value;
   }

@@ -19,6 +19,8 @@ export interface SubresourceCall {
   readonly verb: string;
   readonly body: JsonObject;
   readonly contentType: string | undefined;
+  /** The field manager of the request. */
+  readonly manager: string;
 }
 
 export type SpecialSubresource = (call: SubresourceCall) => Promise<SubresourceAnswer>;

@@ -1,7 +1,9 @@
 /** TokenRequest: a signed token for a ServiceAccount. */
 
+import { trackUpdate } from "../apply/field-manager.ts";
 import { type BoundObject, ISSUER } from "../auth/service-account-tokens.ts";
 import { child, isJsonObject, type JsonObject } from "../object.ts";
+import { builtinSchema } from "../openapi/models.ts";
 import { ApiError, badRequest, invalid, invalidValue, notFound } from "../status/status.ts";
 import { find, timestamp } from "./core.ts";
 import type { SubresourceAnswer, SubresourceCall } from "./subresources.ts";
@@ -11,7 +13,12 @@ const DEFAULT_SECONDS = 3600;
 const LEAST_SECONDS = 600;
 const MOST_SECONDS = 2 ** 32;
 
-export async function requestToken({ core, target, body }: SubresourceCall): Promise<SubresourceAnswer> {
+export async function requestToken({
+  core,
+  target,
+  body,
+  manager,
+}: SubresourceCall): Promise<SubresourceAnswer> {
   const account = find(core, target.definition, target.namespace, target.name)?.object;
   if (account === undefined) throw notFound(target.definition, target.name);
   const spec = child(body, "spec");
@@ -38,11 +45,28 @@ export async function requestToken({ core, target, body }: SubresourceCall): Pro
     body: {
       kind: "TokenRequest",
       apiVersion: "authentication.k8s.io/v1",
-      metadata: { name, namespace, uid, creationTimestamp: timestamp(core.now()) },
+      metadata: {
+        name,
+        namespace,
+        uid,
+        creationTimestamp: timestamp(core.now()),
+        managedFields: ownersOf(body, seconds, manager, timestamp(core.now())),
+      },
       spec: { audiences, expirationSeconds: seconds, boundObjectRef: bound ?? null },
       status: { token: signed.token, expirationTimestamp: timestamp(signed.expires) },
     },
   };
+}
+
+/** A request is an object for a moment: it shows who wrote which of its fields. */
+function ownersOf(body: JsonObject, expirationSeconds: number, manager: string, now: string) {
+  const schema = builtinSchema(TOKEN_REQUEST.group, "v1", TOKEN_REQUEST.kind);
+  if (schema === undefined) return [];
+  const apiVersion = `${TOKEN_REQUEST.group}/v1`;
+  const spec = { ...child(body, "spec"), expirationSeconds };
+  const object = { kind: TOKEN_REQUEST.kind, apiVersion, metadata: {}, spec };
+  const scope = { manager, apiVersion, subresource: "token", now, schema, custom: false, resets: ["status"] };
+  return trackUpdate(undefined, object, scope);
 }
 
 function boundObject(

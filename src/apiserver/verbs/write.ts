@@ -84,7 +84,7 @@ export function create(core: Core, target: WriteTarget, object: KubeObject, cont
     ...(definition.rules.validate?.(object, undefined) ?? []),
     ...schema.causes,
   ];
-  if (causes.length > 0) throw invalid(definition, meta.name ?? "", causes);
+  if (causes.length > 0) throw invalid(errorKind(definition), meta.name ?? "", causes);
   const key = storageKey(definition, namespace, meta.name ?? "");
   const existing = core.store.get(definition.storage, key);
   if (existing !== undefined) {
@@ -145,13 +145,20 @@ export function update(
     ...(definition.rules.validate?.(object, old) ?? []),
     ...schema.causes,
   ];
-  if (causes.length > 0) throw invalid(definition, name, causes);
+  if (causes.length > 0) throw invalid(errorKind(definition), name, causes);
   context.warnings.push(
     ...schema.warnings,
     ...metadataWarnings(definition, meta),
     ...(definition.rules.warnings?.(object, old) ?? []),
   );
   return commit(core, target, toStored(definition, object), entry, context.options.dryRun);
+}
+
+/** Kinds that are kept in another group's form are refused under that group's name. */
+function errorKind(definition: ResourceDefinition): { readonly group: string; readonly kind: string } {
+  return definition.convert === undefined || definition.custom
+    ? definition
+    : { group: "", kind: definition.kind };
 }
 
 /** Stores the new state; the same state keeps its revision, and one whose last finalizer went is removed. */

@@ -42,6 +42,18 @@ export class Bindings {
     return this.#values.get(name);
   }
 
+  /** What is known now; `restore` forgets what was learnt since. */
+  save(): () => void {
+    const values = new Map(this.#values);
+    const shared = new Set(this.#shared);
+    return () => {
+      this.#values.clear();
+      this.#shared.clear();
+      for (const [name, value] of values) this.#values.set(name, value);
+      for (const name of shared) this.#shared.add(name);
+    };
+  }
+
   /** Puts the known values in; names that are unknown are returned in `missing`. */
   fill(text: string): { text: string; missing: string[] } {
     const missing: string[] = [];

@@ -76,7 +76,8 @@ export function keptOf(exchange: Exchange, story: Story): Kept {
   const text = `${exchange.step} ${exchange.note ?? ""}`;
   if (/\bcut to\b/.test(text)) return "items";
   if (/\bevents keep\b/.test(text)) return "fields";
-  if (/^\/(version|api)\/?$/.test(exchange.request?.path ?? "")) return "fields";
+  const path = exchange.request?.path ?? "";
+  if (/^\/(version|api)\/?$/.test(path) || /^\/apis?\/.*\/$/.test(path)) return "fields";
   return story.exchanges.some(({ note }) => /bodies keep only part/.test(note ?? "")) ? "fields" : "all";
 }
 

@@ -26,6 +26,11 @@ export interface ExchangeResult {
 /** How long a watch waits for events that do not come. */
 const QUIET_MS = 400;
 const EVENT_WAIT_MS = 3000;
+/** How long a read waits for what controllers do. */
+const CONTROLLERS_MS = 1500;
+
+const sleep = (milliseconds: number): Promise<void> =>
+  new Promise((resolve) => setTimeout(resolve, milliseconds));
 
 export async function replayStory(story: Story, target: Target, crdsFile: string): Promise<ExchangeResult[]> {
   const player = new Player(story, target);
@@ -38,7 +43,8 @@ class Player {
   readonly #target: Target;
   readonly #bindings = new Bindings();
   readonly #open: Watched[] = [];
-  #etag = "";
+  readonly #seen = new Map<string, Json>();
+  readonly #etags = new Map<string, string>();
   readonly #results = new Map<string, string[]>();
 
   constructor(story: Story, target: Target) {
@@ -97,9 +103,21 @@ class Player {
       if (opened.lastStep === exchange) await this.#finishWatch(opened);
       return this.#results.get(exchange.id) ?? differences;
     }
-    const answer = await send(this.#target, call);
-    this.#etag = String(answer.headers["etag"] ?? this.#etag);
-    return compareAnswer(response, answer, this.#bindings, { kept: keptOf(exchange, this.#story) });
+    await sleep(1000 * Number(/^use (\d+) s later/.exec(exchange.step)?.[1] ?? 0));
+    const patience = Date.now() + (request.method === "GET" ? CONTROLLERS_MS : 0);
+    for (;;) {
+      const answer = await send(this.#target, call);
+      this.#etags.set(placeOf(request), String(answer.headers["etag"] ?? ""));
+      this.#remember(answer);
+      const forget = this.#bindings.save();
+      const differences = compareAnswer(response, answer, this.#bindings, {
+        kept: keptOf(exchange, this.#story),
+      });
+      // Controllers work behind the steps: what is read may need a moment.
+      if (differences.length === 0 || Date.now() > patience) return differences;
+      forget();
+      await sleep(100);
+    }
   }
 
   /**
@@ -142,17 +160,62 @@ class Player {
   }
 
   async #callFor(request: RecordedRequest): Promise<Call> {
-    const recorded = request.bodyText ?? (request.body === undefined ? undefined : generated(request.body));
+    const written = request.body === undefined ? undefined : this.#withKnown(request.body);
+    const recorded = request.bodyText ?? (written === undefined ? undefined : generated(written));
+    if (/"resourceVersion":"<rv:\d+>"/.test(recorded ?? ""))
+      await this.#learnRevision(request.path, recorded ?? "");
     const headers: Record<string, string | readonly string[]> = {};
     for (const [name, value] of Object.entries(request.headers)) {
       headers[name] =
         typeof value === "string"
-          ? (await this.#fill(value)).replace("<etag>", this.#etag)
+          ? (await this.#fill(value)).replace("<etag>", this.#etags.get(placeOf(request)) ?? "")
           : await Promise.all(value.map((item) => this.#fill(item)));
     }
     const body = recorded === undefined ? undefined : await this.#fill(recorded);
     if (body !== undefined) headers["Content-Length"] = String(Buffer.byteLength(body));
-    return { method: request.method, path: await this.#fill(request.path), headers, body };
+    const path = (await this.#fill(request.path)).replace("<hash>", await this.#hashOf(request.path));
+    return { method: request.method, path, headers, body };
+  }
+
+  /** The hash under which the index of /openapi/v3 offers a document. */
+  async #hashOf(path: string): Promise<string> {
+    if (!path.includes("hash=<hash>")) return "";
+    const { text } = await this.#request("GET", "/openapi/v3", undefined, []);
+    const { paths } = JSON.parse(text) as { paths: { [name: string]: { serverRelativeURL: string } } };
+    const name = path.replace(/^\/openapi\/v3\/|\?.*$/g, "");
+    return /hash=(.*)$/.exec(paths[name]?.serverRelativeURL ?? "")?.[1] ?? "";
+  }
+
+  /** Keeps the last state of each object that an answer showed. */
+  #remember(answer: Answer): void {
+    try {
+      const body = JSON.parse(answer.text) as { metadata?: { uid?: string } };
+      if (body.metadata?.uid !== undefined) this.#seen.set(body.metadata.uid, body as Json);
+    } catch {
+      // Not JSON: no object.
+    }
+  }
+
+  /** A body that was made from an earlier answer: what the recording left out (times, random names) comes from there. */
+  #withKnown(body: Json): Json {
+    const uid = (body as { metadata?: { uid?: string } } | null)?.metadata?.uid ?? "";
+    const name = (body as { metadata?: { name?: string } } | null)?.metadata?.name;
+    const seen =
+      this.#seen.get(this.#bindings.fill(uid).text) ??
+      [...this.#seen.values()].find(
+        (item) => (item as { metadata?: { name?: string } }).metadata?.name === name,
+      );
+    return seen === undefined ? body : filledFrom(body, seen);
+  }
+
+  /** The revision of an object that others changed since its last answer. */
+  async #learnRevision(path: string, body: string): Promise<void> {
+    const name = /"resourceVersion":"<(rv:\d+)>"/.exec(body)?.[1] ?? "";
+    if (this.#bindings.get(name) !== undefined) return;
+    const answer = await this.#try("GET", path.replace(/\?.*$/, ""), undefined);
+    if (answer.status !== 200) return;
+    const { metadata } = JSON.parse(answer.text) as { metadata?: { resourceVersion?: string } };
+    if (metadata?.resourceVersion !== undefined) this.#bindings.bind(name, metadata.resourceVersion);
   }
 
   /** A revision that no earlier answer fixed is the server's present one. */
@@ -187,9 +250,7 @@ class Player {
 
   async #act(actions: readonly Action[]): Promise<void> {
     for (const action of actions) {
-      if (action.kind === "compact") {
-        await this.#target.compact?.();
-      } else if (action.kind === "bindRevision") {
+      if (action.kind === "bindRevision") {
         this.#bindings.bind(action.name, await this.#revision());
       } else if (action.kind === "bindContinue") {
         const token = JSON.stringify({ v: "meta.k8s.io/v1", rv: action.revision, start: action.start });
@@ -239,6 +300,31 @@ interface Watched {
   readonly watch: OpenWatch;
   /** Undefined: the end of the story. */
   readonly lastStep: Exchange | undefined;
+}
+
+/** What an ETag stands for: a path and a representation. */
+function placeOf({ path, headers }: RecordedRequest): string {
+  return `${path} ${String(headers["Accept"] ?? "")}`;
+}
+
+/** The body with the values of `seen` where it has a placeholder without a number. */
+function filledFrom(body: Json, seen: Json | undefined): Json {
+  if (typeof body === "string") {
+    return /<(time|microtime|rand|clusterIP|nodePort|cert)>/.test(body) && typeof seen === "string"
+      ? seen
+      : body;
+  }
+  if (Array.isArray(body)) {
+    return body.map((item, index) => filledFrom(item, Array.isArray(seen) ? seen[index] : undefined));
+  }
+  if (typeof body !== "object" || body === null) return body;
+  const from = typeof seen === "object" && seen !== null && !Array.isArray(seen) ? seen : {};
+  return Object.fromEntries(
+    Object.entries(body).map(([key, value]) => [
+      key,
+      filledFrom(value as Json, (from as { readonly [key: string]: Json })[key]),
+    ]),
+  );
 }
 
 function revisionsIn(values: unknown): Set<string> {

@@ -12,8 +12,6 @@ export interface Target {
   readonly tokens: Readonly<Record<string, string>>;
   /** Kubeconfig text with the contexts `admin` (current) and `low`. */
   readonly kubeconfig: string;
-  /** Forgets old revisions; undefined where a server cannot be asked for it. */
-  compact?(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -29,7 +27,6 @@ export async function embeddedTarget(options: { anonymous: boolean }): Promise<T
     ca: server.caCertificate,
     tokens: { admin: server.adminToken, low, bad: "nonsense" },
     kubeconfig: twoContexts(server.url, server.caCertificate, server.adminToken, low),
-    compact: () => server.compact(),
     close: () => server.close(),
   };
 }
