@@ -30,7 +30,7 @@ export class Store {
   readonly #log: Log | undefined;
   #liveBytes = 0;
   /** Revision at which this process began to keep events. */
-  readonly #opened: number;
+  #opened: number;
   readonly #observers = new Set<(resource: string, event: StoreEvent) => void>();
 
   constructor(options: StoreOptions = {}) {
@@ -115,6 +115,25 @@ export class Store {
   /** Calls the observer for the events of all resources. */
   observe(observer: (resource: string, event: StoreEvent) => void): void {
     this.#observers.add(observer);
+  }
+
+  /** A store in memory with the same objects at the same revision, and none of the past events. */
+  copy(): Store {
+    const copy = new Store({ window: this.#window });
+    copy.#revision = this.#revision;
+    for (const [resource, shelf] of this.#shelves) {
+      const taken = new Shelf(this.#revision, this.#window);
+      for (const entry of shelf.range("")) taken.load(entry);
+      copy.#shelves.set(resource, taken);
+    }
+    copy.#opened = this.#revision;
+    return copy;
+  }
+
+  /** Takes over an event of the store that this one is a copy of. */
+  follow(resource: string, event: StoreEvent): void {
+    this.#revision = event.revision;
+    this.#publish(resource, this.shelf(resource), event);
   }
 
   /** Forgets all past events, as a compaction of etcd does: older watches and lists answer 410. */
