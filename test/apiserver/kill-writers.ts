@@ -44,10 +44,14 @@ async function start(program: keyof typeof PROGRAMS, folder: string): Promise<Ru
   return { child, url, ca, token: config.users[0].user.token };
 }
 
+interface Secret {
+  readonly metadata: { readonly name: string; readonly resourceVersion: string };
+  readonly data?: { readonly value: string };
+}
+
 interface Reply {
   readonly status: number;
-  readonly revision: number;
-  readonly names: readonly string[];
+  readonly body: Secret & { readonly items?: readonly Secret[] };
 }
 
 function call(server: Running, agent: Agent, method: string, path: string, body?: unknown): Promise<Reply> {
@@ -69,15 +73,7 @@ function call(server: Running, agent: Agent, method: string, path: string, body?
       });
       response.on("end", () => {
         try {
-          const value = JSON.parse(text) as {
-            metadata: { resourceVersion: string };
-            items?: { metadata: { name: string } }[];
-          };
-          resolve({
-            status: response.statusCode ?? 0,
-            revision: Number(value.metadata.resourceVersion),
-            names: (value.items ?? []).map((item) => item.metadata.name),
-          });
+          resolve({ status: response.statusCode ?? 0, body: JSON.parse(text) });
         } catch (error) {
           reject(error); // Half an answer is no acknowledgement.
         }
@@ -87,11 +83,64 @@ function call(server: Running, agent: Agent, method: string, path: string, body?
   });
 }
 
+/** What is known of one Secret: its value, or that it is not there. */
+type State = string | "absent";
+
+/** What the writers were told, and what they asked for without being told. */
+class Ledger {
+  /** Name to the states in which it may be: one when the last write was acknowledged, two while one was not. */
+  readonly #states = new Map<string, readonly State[]>();
+  acknowledged = 0;
+  highest = 0;
+
+  asks(name: string, next: State): void {
+    this.#states.set(name, [...(this.#states.get(name) ?? ["absent"]), next]);
+  }
+
+  acknowledges(name: string, state: State, revision: number): void {
+    this.acknowledged += 1;
+    this.highest = Math.max(this.highest, revision);
+    this.#states.set(name, [state]);
+  }
+
+  /** Names that are not in a state in which they may be; what is found becomes what is known. */
+  check(items: readonly Secret[]): string[] {
+    const found = new Map(items.map(({ metadata, data }) => [metadata.name, data?.value ?? ""]));
+    const lost: string[] = [];
+    for (const [name, states] of this.#states) {
+      const state = found.get(name) ?? "absent";
+      if (!states.includes(state)) lost.push(name);
+      this.#states.set(name, [state]);
+    }
+    return lost;
+  }
+}
+
 export interface KillReport {
   readonly kills: number;
   readonly acknowledged: number;
-  readonly missing: readonly string[];
+  /** Secrets that are not as they were acknowledged. */
+  readonly lost: readonly string[];
   readonly revisionsWentBack: number;
+}
+
+const SECRETS = "/api/v1/namespaces/default/secrets";
+
+/** Creates a Secret, changes it, and removes every third again; each step is entered before and after it is taken. */
+async function writeOne(server: Running, agent: Agent, ledger: Ledger, name: string, remove: boolean) {
+  for (const [method, path, value] of [
+    ["POST", SECRETS, "one"],
+    ["PUT", `${SECRETS}/${name}`, "two"],
+    ...(remove ? [["DELETE", `${SECRETS}/${name}`, "absent"] as const] : []),
+  ] as const) {
+    const data = { value: Buffer.from(`${name} ${value} `.repeat(10)).toString("base64") };
+    const state = value === "absent" ? value : data.value;
+    ledger.asks(name, state);
+    const body = value === "absent" ? undefined : { metadata: { name }, data };
+    const reply = await call(server, agent, method, path, body);
+    if (reply.status >= 300) throw new Error(`${method} answered ${reply.status}`);
+    ledger.acknowledges(name, state, Number(reply.body.metadata.resourceVersion ?? 0));
+  }
 }
 
 /** Kills the server `kills` times, each after its writers had some acknowledgements. */
@@ -101,49 +150,51 @@ export async function killUnderWriters(
   writers: number,
 ): Promise<KillReport> {
   const folder = mkdtempSync(join(tmpdir(), "apiserver-kill-"));
-  const acknowledged = new Set<string>();
-  let highest = 0;
+  const ledger = new Ledger();
   let revisionsWentBack = 0;
+  let server: Running | undefined;
   try {
-    for (let round = 0; round <= kills; round += 1) {
-      const server = await start(program, folder);
+    for (let round = 0; ; round += 1) {
+      server = await start(program, folder);
+      const { child } = server;
+      const exited = once(child, "exit");
       const agent = new Agent({ ca: server.ca, keepAlive: true, maxSockets: writers });
-      const exited = once(server.child, "exit");
-      const { names, revision } = await call(server, agent, "GET", "/api/v1/namespaces/default/secrets");
-      const missing = [...acknowledged].filter((name) => !names.includes(name));
-      if (revision < highest) revisionsWentBack += 1;
-      if (missing.length > 0 || round === kills) {
-        server.child.kill("SIGTERM");
+      const { body } = await call(server, agent, "GET", SECRETS);
+      const lost = ledger.check(body.items ?? []);
+      if (Number(body.metadata.resourceVersion) < ledger.highest) revisionsWentBack += 1;
+      if (lost.length > 0 || round === kills) {
+        child.kill("SIGTERM");
         await exited;
         agent.destroy();
-        return { kills: round, acknowledged: acknowledged.size, missing, revisionsWentBack };
+        return { kills: round, acknowledged: ledger.acknowledged, lost, revisionsWentBack };
       }
-      const enough = acknowledged.size + 10 + ((round * 37) % 100);
+      const enough = ledger.acknowledged + 10 + ((round * 37) % 100);
       let running = true;
+      let failure: unknown;
+      const kill = (): void => {
+        running = false;
+        child.kill("SIGKILL");
+      };
+      const current = server;
       const writer = async (id: number): Promise<void> => {
         for (let count = 0; running; count += 1) {
-          const name = `r${round}-w${id}-${count}`;
           try {
-            const body = { metadata: { name }, stringData: { value: name.repeat(20) } };
-            const reply = await call(server, agent, "POST", "/api/v1/namespaces/default/secrets", body);
-            if (reply.status !== 201) throw new Error(`create answered ${reply.status}`);
-            acknowledged.add(name);
-            highest = Math.max(highest, reply.revision);
-            if (acknowledged.size >= enough && running) {
-              running = false;
-              server.child.kill("SIGKILL");
-            }
-          } catch {
-            running = false;
+            await writeOne(current, agent, ledger, `r${round}-w${id}-${count}`, count % 3 === 2);
+          } catch (error) {
+            // Once it was killed, nothing else is to be expected.
+            if (running) failure = error;
+            kill();
           }
+          if (ledger.acknowledged >= enough) kill();
         }
       };
       await Promise.all(Array.from({ length: writers }, (_, id) => writer(id)));
       await exited;
       agent.destroy();
+      if (failure !== undefined) throw failure;
     }
-    throw new Error("unreachable");
   } finally {
+    if (server?.child.exitCode === null) server.child.kill("SIGKILL");
     rmSync(folder, { recursive: true, force: true });
   }
 }
