@@ -6,6 +6,7 @@ import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import type { Duplex } from "node:stream";
 import { stringify } from "yaml";
+import { enforcePolicies } from "./admission/policies.ts";
 import { Authenticator } from "./auth/authenticator.ts";
 import { refuseEscalation } from "./auth/escalation.ts";
 import { ServiceAccountTokens } from "./auth/service-account-tokens.ts";
@@ -72,7 +73,8 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     credentials.keepSigningKey(pem),
   );
   const admissions = options.rbac === true ? [refuseEscalation(store)] : [];
-  const core: Core = { store, registry, now, tokens: accounts, admissions };
+  const policies = [enforcePolicies(store, registry)];
+  const core: Core = { store, registry, now, tokens: accounts, admissions, policies };
   const certificate = credentials.certificates.authority.certificate;
   bootstrap(core);
   const stopControllers = startControllers({ core, accounts, certificate, onError });

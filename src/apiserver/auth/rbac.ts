@@ -41,6 +41,7 @@ export function visitRules(
   user: User,
   namespace: string,
   decide: (rule: PolicyRule, source: string) => boolean,
+  oldestFirst = false,
 ): string[] {
   const problems: string[] = [];
   const visit = (binding: KubeObject, bindingNamespace: string): boolean => {
@@ -64,9 +65,9 @@ export function visitRules(
     const rules = Array.isArray(role.object["rules"]) ? (role.object["rules"] as PolicyRule[]) : [];
     return rules.some((rule) => decide(rule, source));
   };
-  // Oldest first: the order in which the rules are shown.
-  const everywhere = [...store.shelf("clusterrolebindings.rbac.authorization.k8s.io").range("")];
-  for (const { object } of everywhere.sort((a, b) => a.revision - b.revision)) {
+  const everywhere = store.shelf("clusterrolebindings.rbac.authorization.k8s.io").range("");
+  const inOrder = oldestFirst ? [...everywhere].sort((a, b) => a.revision - b.revision) : everywhere;
+  for (const { object } of inOrder) {
     if (visit(object, "")) return problems;
   }
   if (namespace === "") return problems;

@@ -44,7 +44,7 @@ export function startControllers({ core, accounts, certificate, onError }: Contr
   });
   const deployments = new Loop({
     work: (key) => reconcileDeployment(core, key),
-    delayMs: 0,
+    delayMs: SETTLE_MS,
     retryMs: RETRY_MS,
     onError,
   });

@@ -1,7 +1,14 @@
 /** Defaults and checks of pod specs, alone and in the templates of workloads. */
 
 import { isJsonObject, type JsonObject } from "../object.ts";
-import { type Cause, invalidValue, required, unsupported } from "../status/status.ts";
+import {
+  type Cause,
+  duplicate,
+  forbiddenField,
+  invalidValue,
+  required,
+  unsupported,
+} from "../status/status.ts";
 import { labelErrors } from "./names.ts";
 import { canonicalQuantity } from "./quantity.ts";
 
@@ -44,10 +51,17 @@ function isLatest(image: string): boolean {
 export function podSpecErrors(spec: JsonObject, path: string): Cause[] {
   const causes: Cause[] = [];
   const containers = listOf(spec["containers"]);
+  causes.push(...volumeErrors(listOf(spec["volumes"]), path));
+  const volumes = new Set(listOf(spec["volumes"]).map(({ name }) => name));
   if (containers.length === 0) causes.push(required(`${path}.containers`));
   for (const key of ["containers", "initContainers"]) {
     for (const [index, container] of listOf(spec[key]).entries()) {
-      causes.push(...containerErrors(container, `${path}.${key}[${index}]`));
+      const place = `${path}.${key}[${index}]`;
+      causes.push(...containerErrors(container, place));
+      for (const [at, mount] of listOf(container["volumeMounts"]).entries()) {
+        if (!volumes.has(mount["name"]))
+          causes.push(missing(`${place}.volumeMounts[${at}].name`, mount["name"]));
+      }
     }
   }
   const policies = ["Always", "OnFailure", "Never"];
@@ -55,6 +69,63 @@ export function podSpecErrors(spec: JsonObject, path: string): Cause[] {
     causes.push(unsupported(`${path}.restartPolicy`, spec["restartPolicy"], policies));
   }
   return causes;
+}
+
+/** In the order in which kube-apiserver looks at them: the second one found is the one that it reports. */
+const VOLUME_SOURCES = [
+  "emptyDir",
+  "hostPath",
+  "gitRepo",
+  "gcePersistentDisk",
+  "awsElasticBlockStore",
+  "secret",
+  "nfs",
+  "iscsi",
+  "glusterfs",
+  "flexVolume",
+  "configMap",
+  "flocker",
+  "persistentVolumeClaim",
+  "rbd",
+  "cinder",
+  "cephfs",
+  "downwardAPI",
+  "fc",
+  "azureFile",
+  "vsphereVolume",
+  "quobyte",
+  "azureDisk",
+  "storageos",
+  "photonPersistentDisk",
+  "projected",
+  "portworxVolume",
+  "scaleIO",
+  "csi",
+  "ephemeral",
+  "image",
+];
+
+function volumeErrors(volumes: readonly JsonObject[], path: string): Cause[] {
+  const causes: Cause[] = [];
+  const names = new Set<string>();
+  for (const [index, volume] of volumes.entries()) {
+    const place = `${path}.volumes[${index}]`;
+    const [first, ...others] = VOLUME_SOURCES.filter((source) => volume[source] !== undefined);
+    if (first === undefined) causes.push(required(place, "must specify a volume type"));
+    for (const source of others) {
+      causes.push(forbiddenField(`${place}.${source}`, "may not specify more than 1 volume type"));
+    }
+    const name = String(volume["name"] ?? "");
+    if (name === "") causes.push(required(`${place}.name`));
+    else causes.push(...labelErrors(name).map((why) => invalidValue(`${place}.name`, name, why)));
+    if (names.has(name)) causes.push(duplicate(`${place}.name`, name));
+    names.add(name);
+  }
+  return causes;
+}
+
+function missing(field: string, value: unknown): Cause {
+  return { reason: "FieldValueNotFound", message: `Not found: ${JSON.stringify(value ?? "")}`, field };
 }
 
 function containerErrors(container: JsonObject, path: string): Cause[] {

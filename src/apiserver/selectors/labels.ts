@@ -1,5 +1,6 @@
 /** Label selectors: `app=x,env in (a,b),!old`; the grammar and the error texts of Kubernetes. */
 
+import { child, isJsonObject } from "../object.ts";
 import { badRequest } from "../status/status.ts";
 
 type Operator = "in" | "notin" | "exists" | "absent" | "gt" | "lt";
@@ -179,4 +180,32 @@ class Parser {
 
 function unparsable(token: Token, expected: string) {
   return badRequest(`unable to parse requirement: found '${token.text}', expected: ${expected}`);
+}
+
+/** A LabelSelector object (matchLabels, matchExpressions) on labels; an empty one matches all, none at all nothing. */
+export function matchesLabelSelector(
+  selector: unknown,
+  labels: Readonly<Record<string, string>> | undefined,
+): boolean {
+  if (!isJsonObject(selector)) return false;
+  const own = labels ?? {};
+  const equal = Object.entries(child(selector, "matchLabels")).every(([key, value]) => own[key] === value);
+  const expressions = Array.isArray(selector["matchExpressions"]) ? selector["matchExpressions"] : [];
+  return (
+    equal &&
+    expressions.filter(isJsonObject).every((expression) => {
+      const found = own[String(expression["key"])];
+      const values = Array.isArray(expression["values"]) ? expression["values"] : [];
+      switch (expression["operator"]) {
+        case "In":
+          return found !== undefined && values.includes(found);
+        case "NotIn":
+          return found === undefined || !values.includes(found);
+        case "Exists":
+          return found !== undefined;
+        default:
+          return found === undefined;
+      }
+    })
+  );
 }

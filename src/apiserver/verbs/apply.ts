@@ -1,12 +1,32 @@
 /** Server-side apply: the applier says which fields it wants to own; others keep theirs. */
 
-import { isJsonObject, type JsonObject } from "../object.ts";
-import { groupVersion } from "../resources/definition.ts";
-import { badRequest, conflict, notFound } from "../status/status.ts";
+import { isJsonObject, type JsonObject, type KubeObject } from "../object.ts";
+import { groupVersion, type ResourceDefinition } from "../resources/definition.ts";
+import { ApiError, badRequest, conflict, internal, notFound } from "../status/status.ts";
 import { type Core, find, served } from "./core.ts";
 import { type Body, decodeObject, parseBody } from "./decode.ts";
 import { applied } from "./ownership.ts";
 import { create, update, type WriteContext, type WriteTarget, type Written } from "./write.ts";
+
+/** What fits the schema may still not fit the kind, e.g. text that is no base64: a failure of the server, it says. */
+function converted(
+  configuration: JsonObject,
+  definition: ResourceDefinition,
+  decode: () => KubeObject,
+): KubeObject {
+  try {
+    return decode();
+  } catch (error) {
+    if (!(error instanceof ApiError) || error.code !== 400) throw error;
+    const metadata = isJsonObject(configuration["metadata"]) ? configuration["metadata"] : {};
+    const version = groupVersion(definition);
+    const what = `${version.includes("/") ? version : `/${version}`}, Kind=${definition.kind}`;
+    const why = error.message.replace(/^.* cannot be handled as a \w+: /, "");
+    throw internal(
+      `failed to convert new object (${String(metadata["namespace"] ?? "")}/${String(metadata["name"])}; ${what}) to proper version: unable to convert unstructured object to ${what}: error decoding from json: ${why}`,
+    );
+  }
+}
 
 export function applyConfiguration(
   core: Core,
@@ -15,7 +35,8 @@ export function applyConfiguration(
   context: WriteContext,
 ): Written {
   const { definition, namespace, name } = target;
-  const parsed = parseBody(body.bytes.toString("utf8"), "yaml", definition.kind);
+  const text = body.bytes.toString("utf8");
+  const parsed = parseBody(text.trim() === "" ? "{}" : text, "yaml", definition.kind);
   const configuration = parsed.value;
   const kind = String(configuration["kind"] ?? "");
   const apiVersion = String(configuration["apiVersion"] ?? "");
@@ -45,9 +66,12 @@ export function applyConfiguration(
       `uid mismatch: the provided object specified uid ${uid}, and no existing object was found`,
     );
   }
+  if (context.options.fieldValidation === "Warn") context.warnings.push(...(parsed.findings ?? []));
   const result = applied(core, target, live, configuration, context);
   const value = { duplicates: [], value: result.object };
-  const object = decodeObject(core.registry, definition, value, "Ignore", context.warnings);
+  const object = converted(configuration, definition, () =>
+    decodeObject(core.registry, definition, value, "Ignore", context.warnings),
+  );
   const owned: WriteContext = { ...context, managedFields: result.managedFields };
   if (live === undefined) {
     object.metadata.name = name;

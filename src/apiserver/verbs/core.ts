@@ -14,14 +14,21 @@ export interface User {
   readonly extra?: Readonly<Record<string, readonly string[]>>;
 }
 
-/** Checks before a write is accepted; throws an ApiError to refuse it. */
-export type Admission = (attempt: {
+/** A write that is about to be accepted. */
+export interface AdmissionAttempt {
   readonly definition: ResourceDefinition;
   readonly operation: "create" | "update";
+  readonly subresource: string;
+  readonly dryRun: boolean;
   readonly user: User;
   readonly object: KubeObject;
   readonly old: KubeObject | undefined;
-}) => void;
+  /** Sent to the client beside the answer. */
+  readonly warnings: string[];
+}
+
+/** Checks before a write is accepted; throws an ApiError to refuse it. */
+export type Admission = (attempt: AdmissionAttempt) => void;
 
 /** Issues the tokens of ServiceAccounts. */
 export interface TokenIssuer {
@@ -38,7 +45,10 @@ export interface Core {
   readonly store: Store;
   readonly registry: Registry;
   readonly now: () => number;
+  /** Asked before the object is validated. */
   readonly admissions: readonly Admission[];
+  /** Asked of what is valid. */
+  readonly policies: readonly Admission[];
 }
 
 /** The second that was written last, and how: a busy server asks thousands of times in one. */

@@ -1,6 +1,6 @@
 /** From a request body to an object of the resource: media type, syntax, kind, unknown fields. */
 
-import { parseDocument } from "yaml";
+import { type Document, isScalar, LineCounter, parseAllDocuments, parseDocument, visit } from "yaml";
 import { parseJson } from "../http/json.ts";
 import { decodeProtobuf } from "../http/protobuf.ts";
 import { isJsonObject, type JsonObject, type KubeObject } from "../object.ts";
@@ -35,6 +35,8 @@ function unknownFormat(): ApiError {
 export interface ParsedBody {
   readonly value: JsonObject;
   readonly duplicates: readonly string[];
+  /** What else is to be warned of. */
+  readonly findings?: readonly string[];
 }
 
 /** Parses a body by its Content-Type; `expected` is the kind that messages name. */
@@ -55,10 +57,13 @@ export function parseBody(text: string, format: "json" | "yaml", expected: strin
       `${prefix}couldn't get version/kind; json parse error: json: cannot unmarshal ${Array.isArray(parsed.value) ? "array" : typeof parsed.value} into Go value of type struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" } (${Buffer.from(text).toString("hex").slice(0, 100)})`,
     );
   }
-  return { value: parsed.value, duplicates: parsed.duplicates };
+  return { ...parsed, value: parsed.value };
 }
 
-function parseJsonText(text: string, prefix: string): { value: unknown; duplicates: readonly string[] } {
+function parseJsonText(
+  text: string,
+  prefix: string,
+): { value: unknown; duplicates: readonly string[]; findings?: readonly string[] } {
   try {
     return parseJson(text);
   } catch (error) {
@@ -75,8 +80,12 @@ function parseJsonText(text: string, prefix: string): { value: unknown; duplicat
 export function parseYamlText(
   text: string,
   prefix: string,
-): { value: unknown; duplicates: readonly string[] } {
-  const document = parseDocument(text, { version: "1.1", uniqueKeys: false, schema: "yaml-1.1" });
+): { value: unknown; duplicates: readonly string[]; findings: readonly string[] } {
+  const lines = new LineCounter();
+  const options = { version: "1.1", uniqueKeys: false, schema: "yaml-1.1", lineCounter: lines } as const;
+  // Of several documents only the first is read.
+  const [first] = parseAllDocuments(text, options);
+  const document = first ?? parseDocument(text, options);
   const problem = document.errors[0];
   if (problem !== undefined) {
     throw badRequest(
@@ -84,7 +93,26 @@ export function parseYamlText(
     );
   }
   const value: unknown = document.toJS({ maxAliasCount: 100 });
-  return { value: plain(value), duplicates: [] };
+  return { value: plain(value), duplicates: [], findings: repeatedKeys(document, lines) };
+}
+
+/** Keys that stand twice in a map, in the words of the YAML parser of Kubernetes. */
+function repeatedKeys(document: Document.Parsed | Document, lines: LineCounter): string[] {
+  const findings: string[] = [];
+  visit(document, {
+    Map(_key, map) {
+      const seen = new Set<unknown>();
+      for (const { key } of map.items) {
+        if (!isScalar(key)) continue;
+        if (seen.has(key.value)) {
+          const { line } = lines.linePos(key.range?.[0] ?? 0);
+          findings.push(`line ${line}: key ${JSON.stringify(key.value)} already set in map`);
+        }
+        seen.add(key.value);
+      }
+    },
+  });
+  return findings;
 }
 
 /** What YAML has beyond JSON: dates become text, maps with other keys objects. */
@@ -106,6 +134,7 @@ export function decodeObject(
   checkKind(registry, definition, body.value);
   const { object, unknown } = definition.codec.decode(body.value);
   const findings = [
+    ...(body.findings ?? []),
     ...body.duplicates.map((path) => `duplicate field ${JSON.stringify(path)}`),
     ...unknown.map((path) => `unknown field ${JSON.stringify(path)}`),
   ];

@@ -167,6 +167,7 @@ function rulesStatus(core: Core, user: User, namespace: string): JsonObject {
       if ((nonResourceURLs ?? []).length > 0) nonResourceRules.push({ verbs, nonResourceURLs });
       return false;
     },
+    true,
   );
   return { resourceRules, nonResourceRules, incomplete: false };
 }

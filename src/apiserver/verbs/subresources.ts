@@ -4,7 +4,7 @@ import { child, copyJson, type JsonObject, type KubeObject } from "../object.ts"
 import { storageKey } from "../resources/definition.ts";
 import { methodNotAllowed, notFound, success } from "../status/status.ts";
 import { type Core, find, timestamp } from "./core.ts";
-import { remove } from "./remove.ts";
+import { evict } from "./eviction.ts";
 import { requestToken } from "./token-request.ts";
 import type { WriteTarget } from "./write.ts";
 
@@ -55,18 +55,7 @@ export const SPECIAL_SUBRESOURCES: Readonly<Record<string, SpecialSubresource>> 
     });
     return { code: 201, body: success(undefined, 201) };
   },
-  eviction: async (call) => {
-    const { target, core } = call;
-    existing(call);
-    remove(core, target.definition, target.namespace, target.name, {
-      dryRun: false,
-      gracePeriodSeconds: undefined,
-      propagation: undefined,
-      uid: undefined,
-      resourceVersion: undefined,
-    });
-    return { code: 201, body: success(undefined, 201) };
-  },
+  eviction: evict,
   finalize: async (call) => {
     const { object, key } = existing(call);
     const finalizers = child(call.body, "spec")["finalizers"];

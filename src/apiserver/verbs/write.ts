@@ -16,7 +16,7 @@ import {
   notFound,
 } from "../status/status.ts";
 import type { Entry } from "../storage/store.ts";
-import { type Core, find, newUid, ruleContext, timestamp, type User } from "./core.ts";
+import { type AdmissionAttempt, type Core, find, newUid, ruleContext, timestamp, type User } from "./core.ts";
 import type { WriteOptions } from "./options.ts";
 import { track } from "./ownership.ts";
 import { generateName } from "./random-name.ts";
@@ -76,7 +76,7 @@ export function create(core: Core, target: WriteTarget, object: KubeObject, cont
   definition.rules.complete?.(object);
   definition.rules.prepareCreate?.(object, ruleContext(core, namespace));
   for (const admit of core.admissions) {
-    admit({ definition, operation: "create", user: context.user, object, old: undefined });
+    admit(attempt("create", target, context, object, undefined));
   }
   const schema = definition.codec.validate(object);
   const causes = [
@@ -85,6 +85,7 @@ export function create(core: Core, target: WriteTarget, object: KubeObject, cont
     ...schema.causes,
   ];
   if (causes.length > 0) throw invalid(errorKind(definition), meta.name ?? "", causes);
+  for (const admit of core.policies) admit(attempt("create", target, context, object, undefined));
   const key = storageKey(definition, namespace, meta.name ?? "");
   const existing = core.store.get(definition.storage, key);
   if (existing !== undefined) {
@@ -131,7 +132,7 @@ export function update(
   }
   countGeneration(definition, object, old);
   for (const admit of core.admissions) {
-    admit({ definition, operation: "update", user: context.user, object, old });
+    admit(attempt("update", target, context, object, old));
   }
   const schema = definition.codec.validate(
     object,
@@ -146,12 +147,23 @@ export function update(
     ...schema.causes,
   ];
   if (causes.length > 0) throw invalid(errorKind(definition), name, causes);
+  for (const admit of core.policies) admit(attempt("update", target, context, object, old));
   context.warnings.push(
     ...schema.warnings,
     ...metadataWarnings(definition, meta),
     ...(definition.rules.warnings?.(object, old) ?? []),
   );
   return commit(core, target, toStored(definition, object), entry, context.options.dryRun);
+}
+
+function attempt(
+  operation: "create" | "update",
+  { definition, subresource }: WriteTarget,
+  { user, options, warnings }: WriteContext,
+  object: KubeObject,
+  old: KubeObject | undefined,
+): AdmissionAttempt {
+  return { definition, operation, subresource, dryRun: options.dryRun, user, object, old, warnings };
 }
 
 /** Kinds that are kept in another group's form are refused under that group's name. */

@@ -244,7 +244,7 @@ function compareText(
 }
 
 /** The text after `Invalid value:` where it dumps a whole object differs between programs. */
-function withoutDump(text: string): string {
+export function withoutDump(text: string): string {
   return text.replace(
     /Invalid value: (\{|map\[|\\"\{|"\{|"map\[|&|v1\.|[a-z]+\.[A-Z]\w+\{)[\s\S]*?(: (?=[A-Za-z])|$)/g,
     "Invalid value: …$2",

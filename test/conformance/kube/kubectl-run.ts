@@ -5,6 +5,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { kubectlPath } from "../../kubectl.ts";
+import { withoutDump } from "./compare.ts";
 import type { Bindings } from "./placeholders.ts";
 import type { Exchange } from "./recording.ts";
 import type { Target } from "./server.ts";
@@ -51,10 +52,7 @@ export async function runKubectl(
       differences.push(`exit: expected ${recorded.exit}, got ${run.exit}: ${run.stderr.slice(0, 400)}`);
     }
     for (const name of ["stdout", "stderr"] as const) {
-      const problem = bindings.match(
-        squeeze(withoutPlaces(recorded[name], folder)),
-        squeeze(withoutPlaces(run[name], folder)),
-      );
+      const problem = bindings.match(comparable(recorded[name], folder), comparable(run[name], folder));
       if (problem !== undefined) differences.push(`${name}: ${problem.slice(0, 1200)}`);
     }
     return differences;
@@ -68,10 +66,13 @@ function withoutPlaces(text: string, folder: string): string {
   return text
     .replaceAll(folder, "<tmp>")
     .replace(/\/tmp\/(LIVE|MERGED)-\d+/g, "<tmp>/$1")
-    .replace(/^((?:---|\+\+\+) <tmp>\S+)[ \t].*$/gm, "$1 <time>")
-    .replace(/^W\S+( [\d:.]+)?\s+(\d+|<pid>) /gm, "W<time> <pid> ")
-    .replace(/Resource Version:(\s+)\d+/g, "Resource Version:$1<rv>");
+    .replace(/^((?:---|\+\+\+) <tmp>\S+)[ \t].*$/gm, "$1 (time)")
+    .replace(/^W\S+( [\d:.]+)?\s+(\d+|<pid>) /gm, "W (time and process) ")
+    .replace(/Resource Version:(\s+)\d+/g, "Resource Version:$1(any)");
 }
+
+const comparable = (text: string, folder: string): string =>
+  squeeze(withoutDump(withoutPlaces(text, folder)));
 
 /** Ages have other widths each time, and the columns move with them. */
 function squeeze(text: string): string {

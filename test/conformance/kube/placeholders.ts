@@ -38,6 +38,12 @@ export class Bindings {
     this.#values.set(name, value);
   }
 
+  /** Binds a revision that is not that of one object. */
+  bindShared(name: string, value: string): void {
+    this.#shared.add(name);
+    this.#values.set(name, value);
+  }
+
   get(name: string): string | undefined {
     return this.#values.get(name);
   }

@@ -75,8 +75,9 @@ class Player {
         .then(() => this.#playOne(exchange))
         .catch((error: unknown) => [`failed: ${String(error)}`]);
       this.#results.set(exchange.id, differences);
-      for (const watched of this.#open.filter((entry) => entry.lastStep === exchange)) {
-        await this.#finishWatch(watched);
+      for (const watched of [...this.#open]) {
+        const mayEnd = watched.lastStep === exchange || (await this.#hasAll(watched, exchange));
+        if (mayEnd) await this.#finishWatch(watched);
       }
     }
     for (const watched of [...this.#open]) await this.#finishWatch(watched);
@@ -122,7 +123,7 @@ class Player {
 
   /**
    * The step after which the events of a watch are compared: the last one of that name, or, when the server ends the
-   * watch, the last one of the story if later steps make its events, else the watch itself.
+   * watch, the last one before later revisions come up if steps make its events, else the watch itself.
    */
   #lastStep(exchange: Exchange): Exchange | undefined {
     const { exchanges } = this.#story;
@@ -131,12 +132,24 @@ class Player {
       return later.filter(({ step }) => step === exchange.readUntilAfterStep).at(-1);
     }
     if (exchange.response?.status !== 200) return exchange;
-    const known = revisionsIn(exchanges.slice(0, exchanges.indexOf(exchange)));
+    const earlier = exchanges
+      .slice(0, exchanges.indexOf(exchange))
+      .filter(({ events }) => events === undefined);
+    const known = revisionsIn([earlier, exchange.request]);
     const made = revisionsIn(
       later.filter(({ events, request }) => events === undefined && request?.method !== "GET"),
     );
     const news = [...revisionsIn([exchange.events ?? []])].filter((name) => !known.has(name));
-    return news.some((name) => made.has(name)) ? undefined : exchange;
+    if (!news.some((name) => made.has(name))) return exchange;
+    const last = Math.max(...[...revisionsIn(exchange.events)].map(numberOf));
+    const next = later.findIndex((step) => [...revisionsIn(step)].some((name) => numberOf(name) > last));
+    return next < 0 ? undefined : (later[next - 1] ?? exchange);
+  }
+
+  /** An earlier step of the name at which a watch is read, when it has brought all its events already. */
+  async #hasAll({ exchange, watch }: Watched, step: Exchange): Promise<boolean> {
+    if (exchange.readUntilAfterStep !== step.step || exchange.events === undefined) return false;
+    return (await watch.read(exchange.events.length, QUIET_MS)).length >= exchange.events.length;
   }
 
   async #finishWatch(opened: Watched): Promise<void> {
@@ -222,7 +235,7 @@ class Player {
   async #fill(text: string): Promise<string> {
     let filled = this.#bindings.fill(text);
     for (const name of filled.missing) {
-      if (name.startsWith("rv:")) this.#bindings.bind(name, await this.#revision());
+      if (name.startsWith("rv:")) this.#bindings.bindShared(name, await this.#revision());
       if (name === "token:serviceaccount") this.#bindings.bind(name, this.#bindings.get("token:1") ?? "");
       if (name === "token:podbound") this.#bindings.bind(name, this.#bindings.get("token:4") ?? "");
     }
@@ -326,6 +339,8 @@ function filledFrom(body: Json, seen: Json | undefined): Json {
     ]),
   );
 }
+
+const numberOf = (revision: string): number => Number(/\d+/.exec(revision)?.[0]);
 
 function revisionsIn(values: unknown): Set<string> {
   return new Set((JSON.stringify(values) ?? "").match(/<rv:\d+>/g) ?? []);
