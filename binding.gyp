@@ -7,6 +7,7 @@
         "native/addon/answers.cc",
         "native/addon/arguments.cc",
         "native/addon/channel.cc",
+        "native/addon/core_dumps.cc",
         "native/addon/environment.cc",
         "native/addon/provision_calls.cc",
         "native/addon/sha256_job.cc",

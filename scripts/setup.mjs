@@ -35,14 +35,40 @@ const PACKAGES = {
     ["opensc", "/usr/bin/pkcs11-tool"],
     ["libp11-kit-dev", "/usr/include/p11-kit-1/p11-kit/pkcs11.h"],
   ],
+  long: [["valgrind", "/usr/bin/valgrind"]],
+  // libFuzzer is clang's alone; not part of any other purpose, because it is large.
+  fuzz: [
+    ["clang", "/usr/bin/clang++"],
+    ["llvm", "/usr/bin/llvm-config"],
+  ],
+  // The other architecture's compiler, and what runs its programs here.
+  prebuild:
+    process.arch === "arm64"
+      ? [["g++-x86-64-linux-gnu", "/usr/bin/x86_64-linux-gnu-g++"]]
+      : [
+          ["g++-aarch64-linux-gnu", "/usr/bin/aarch64-linux-gnu-g++"],
+          ["qemu-user", "/usr/bin/qemu-aarch64"],
+        ],
 };
 
-const HELP = `Usage: node scripts/setup.mjs [--for local|test] [--skip-apt]
+/** Which lists a purpose needs. */
+const PURPOSES = {
+  local: ["local"],
+  test: ["local", "test"],
+  prebuild: ["local", "prebuild"],
+  long: ["local", "test", "prebuild", "long"],
+  fuzz: ["local", "test", "fuzz"],
+};
+
+const HELP = `Usage: node scripts/setup.mjs [--for local|test|prebuild|long|fuzz] [--skip-apt]
 
 Installs what the project needs, builds the addon and compiles the TypeScript; skips what is up to date.
 
   --for local   what \`npm run local\` needs (default)
   --for test    what \`npm test\` needs as well
+  --for prebuild  what \`npm run prebuilds\` needs: the compiler of the other architecture
+  --for long    what \`npm run test:long\` needs: all of it
+  --for fuzz    what \`npm run fuzz\` needs: clang
   --skip-apt    do not look for system packages
 `;
 
@@ -64,14 +90,14 @@ function parseArguments(args) {
     if (args[i] === "--help" || args[i] === "-h") {
       process.stdout.write(HELP);
       process.exit(0);
-    } else if (args[i] === "--for" && (args[i + 1] === "local" || args[i + 1] === "test")) {
+    } else if (args[i] === "--for" && Object.hasOwn(PURPOSES, args[i + 1] ?? "")) {
       options.purpose = args[i + 1];
       i += 1;
     } else if (args[i] === "--skip-apt") {
       options.skipApt = true;
     } else {
       fail(
-        `setup: unknown argument ${JSON.stringify(args[i])}; allowed are --for local|test, --skip-apt, --help.`,
+        `setup: unknown argument ${JSON.stringify(args[i])}; allowed are --for local|test|prebuild|long|fuzz, --skip-apt, --help.`,
       );
     }
   }
@@ -79,7 +105,7 @@ function parseArguments(args) {
 }
 
 function installPackages(purpose) {
-  const wanted = purpose === "test" ? [...PACKAGES.local, ...PACKAGES.test] : PACKAGES.local;
+  const wanted = PURPOSES[purpose].flatMap((list) => PACKAGES[list]);
   const missing = wanted.filter(([, file]) => !existsSync(file)).map(([name]) => name);
   if (missing.length === 0) return;
   const line = `apt-get update && apt-get install -y --no-install-recommends ${missing.join(" ")}`;
@@ -102,8 +128,15 @@ function aptPrefix() {
 }
 
 function installDependencies() {
-  const inputs = ["package.json", "package-lock.json"].map((name) => join(root, name));
-  const key = hashFiles(inputs);
+  // Of package.json only what npm ci reads: a changed script is no reason to take everything away and put it back.
+  const { dependencies, devDependencies, overrides, allowScripts } = JSON.parse(
+    readFileSync(join(root, "package.json"), "utf8"),
+  );
+  const wanted = JSON.stringify({ dependencies, devDependencies, overrides, allowScripts });
+  const key = createHash("sha256")
+    .update(wanted)
+    .update(hashFiles([join(root, "package-lock.json")]))
+    .digest("hex");
   if (stamped("npm", key) && existsSync(join(root, "node_modules", ".package-lock.json"))) return false;
   step("installing npm packages");
   run(["npm", "ci", "--no-audit", "--no-fund"], {});
@@ -151,8 +184,10 @@ function buildAddon(force) {
   gyp("configure");
   gyp("build");
   mkdirSync(dirname(output), { recursive: true });
-  const next = `${output}.${process.pid}`;
+  const next = `${output}.${process.pid}.node`;
   copyFileSync(join(aside, "build", "Release", "hsm_addon.node"), next);
+  // A source that is missing in binding.gyp shows only when the addon is loaded.
+  run([process.execPath, "-e", `require(${JSON.stringify(next)})`], {});
   renameSync(next, output);
   stamp("addon", key);
 }

@@ -194,9 +194,15 @@ export interface Addon {
    * where they cannot be had. `fd`: a datagram socket to read in place of netlink, taken over; anybody may send on it.
    * `subsystem`: another one than `usb`, for a test on a machine without USB.
    */
-  readonly UsbMonitor: new (listener: NativeUsbListener, fd?: number, subsystem?: string) => NativeUsbMonitor;
+  readonly UsbMonitor: new (
+    listener: NativeUsbListener,
+    fd?: number,
+    subsystem?: string,
+  ) => NativeUsbMonitor;
   /** The JSON of a NativeUsbListing: `<root>/bus/usb/devices` read on a thread of its own. */
   listUsbDevices(root: string, devRoot: string): Promise<string>;
+  /** No core dump of this process from now on, nor a look into its memory by its user; false when that is refused. */
+  disableCoreDumps(): boolean;
   readonly Token: new (options: NativeTokenOptions, onEvent: NativeEventListener) => NativeToken;
   readonly Sha256: new () => NativeSha256;
   /** Slots with tokens; no login. Waits at most `limit` ms for the library when a token of it is in use. */

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <utility>
 
+#include "addon/core_dumps.h"
 #include "addon/environment.h"
 #include "addon/provision_calls.h"
 #include "addon/sha256_object.h"
@@ -41,6 +42,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("Token", TokenObject::define(env));
   exports.Set("provision", Napi::Function::New<&provisionToken>(env, "provision"));
   exports.Set("changePin", Napi::Function::New<&changeTokenPin>(env, "changePin"));
+  exports.Set("disableCoreDumps", Napi::Function::New<&disableCoreDumps>(env, "disableCoreDumps"));
   exports.Set("listTokens", Napi::Function::New<&listTokensOf>(env, "listTokens"));
   defineSha256(env, exports);
   defineUsb(env, exports);

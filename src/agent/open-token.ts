@@ -1,5 +1,6 @@
 /** Opens the token that the flags name: through the addon, or in memory when that was asked for by name. */
 
+import { loadAddon } from "../addon.ts";
 import type { HsmClient } from "../hsm/client.ts";
 import { HsmError } from "../hsm/errors.ts";
 import { MemoryToken } from "../hsm/mock/memory-token.ts";
@@ -13,7 +14,7 @@ import type { OpenedToken } from "./token-life.ts";
 
 /** The PIN is wiped, whatever comes of it. Rejects with an HsmError. */
 export async function openToken(options: AgentOptions, pin: Uint8Array, log: Logger): Promise<OpenedToken> {
-  const token = options.client === "mock" ? openMock(options, pin) : await openPkcs11(options, pin);
+  const token = options.client === "mock" ? openMock(options, pin) : await openPkcs11(options, pin, log);
   const logged = new StepLog(token, log);
   let client: HsmClient;
   try {
@@ -31,12 +32,14 @@ export async function openToken(options: AgentOptions, pin: Uint8Array, log: Log
   };
 }
 
-async function openPkcs11(options: AgentOptions, pin: Uint8Array): Promise<ObjectToken> {
+async function openPkcs11(options: AgentOptions, pin: Uint8Array, log: Logger): Promise<ObjectToken> {
   const { module, select } = options;
   if (module === undefined || select === undefined) {
     pin.fill(0);
     throw new HsmError("BadInput", "A module and a token are needed.", { operation: "open" });
   }
+  // Before the first PIN is in this process's own memory for long, and again at each opening, which costs nothing.
+  if (!loadAddon().disableCoreDumps()) log.warn("the system does not let the agent refuse core dumps");
   return openPkcs11Token({
     modulePath: module,
     select,

@@ -1,4 +1,5 @@
 /** What is known of kinds of devices before they are opened. The figures were measured, not read. */
+import type { NativeDeadlines } from "../../addon.ts";
 import type { VerificationMode } from "../token.ts";
 
 export const DEVICE_TYPES = [
@@ -19,7 +20,13 @@ export interface DeviceProfile {
   /** Most objects of all classes. */
   readonly objectCapacity: number;
   readonly verification: VerificationMode;
+  readonly deadlines: NativeDeadlines;
 }
+
+/** Nothing that a program does in memory or on a disk takes this long. */
+const QUICK: NativeDeadlines = { open: 30_000, read: 10_000, write: 20_000, refresh: 30_000, close: 5_000 };
+/** A card may clean its flash in the middle of a write, for half a minute: it is slow then, not hung. */
+const SLOW: NativeDeadlines = { open: 60_000, read: 10_000, write: 60_000, refresh: 60_000, close: 5_000 };
 
 /**
  * Smart cards through OpenSC show 128 objects at most and fewer with keys on the card; the release firmware of a
@@ -30,6 +37,7 @@ const CARD: DeviceProfile = {
   maxValueLength: 4000,
   objectCapacity: 120,
   verification: "refresh",
+  deadlines: SLOW,
 };
 
 const PROFILES: Readonly<Record<DeviceType, DeviceProfile>> = {
@@ -38,12 +46,19 @@ const PROFILES: Readonly<Record<DeviceType, DeviceProfile>> = {
     maxValueLength: 4 * 1024 * 1024,
     objectCapacity: 100_000,
     verification: "readback",
+    deadlines: QUICK,
   },
   PicoHSM: CARD,
   "SmartCard-HSM": CARD,
   NitrokeyHSM: CARD,
   // An opaque object of a YubiHSM 2 holds 1,968 bytes, 256 objects in all.
-  YubiHSM: { partSize: 1800, maxValueLength: 1900, objectCapacity: 250, verification: "readback" },
+  YubiHSM: {
+    partSize: 1800,
+    maxValueLength: 1900,
+    objectCapacity: 250,
+    verification: "readback",
+    deadlines: SLOW,
+  },
   // Nothing is known: the smallest, and the proof that holds everywhere.
   Generic: CARD,
 };

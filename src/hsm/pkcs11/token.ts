@@ -49,17 +49,10 @@ export interface Pkcs11TokenOptions {
   readonly stateDirectory?: string | undefined;
   /** Logs in even when the token says that a wrong PIN would now lock it. */
   readonly allowFinalTry?: boolean | undefined;
-  /** Milliseconds, for each class of operations. */
+  /** Milliseconds, for each class of operations; by the device type where absent. */
   readonly deadlines?: Partial<NativeDeadlines> | undefined;
 }
 
-const DEADLINES: NativeDeadlines = {
-  open: 60_000,
-  read: 30_000,
-  write: 60_000,
-  refresh: 60_000,
-  close: 5_000,
-};
 const QUEUE_LIMIT = 4096;
 
 /**
@@ -130,6 +123,7 @@ class Pkcs11Token implements ObjectToken {
       maxValueLength: Math.max(profile.maxValueLength, partSize),
       objectCapacity: options.objectCapacity ?? profile.objectCapacity,
       verification: options.verification ?? profile.verification,
+      deadlines: profile.deadlines,
     };
     // Weak: a token that was forgotten without close is collected, and closed by that.
     const self = new WeakRef(this);
@@ -145,7 +139,7 @@ class Pkcs11Token implements ObjectToken {
           lockDirectory: options.lockDirectory,
           stateDirectory: options.stateDirectory,
           allowFinalTry: options.allowFinalTry ?? false,
-          deadlines: { ...DEADLINES, ...options.deadlines },
+          deadlines: { ...profile.deadlines, ...options.deadlines },
           queueLimit: QUEUE_LIMIT,
         },
         (kind, version, text) => {
@@ -185,10 +179,15 @@ class Pkcs11Token implements ObjectToken {
 
   async read(ids: readonly number[], options?: CallOptions): Promise<readonly ReadOutcome[]> {
     const values = await this.#call("read", options, () => this.#native.read(ids));
-    return ids.map((id, i): ReadOutcome => {
+    const outcomes: ReadOutcome[] = [];
+    for (let i = 0; i < ids.length; i += 1) {
+      const id = ids[i] as number;
       const value = values[i];
-      return value instanceof Uint8Array ? { id, value } : { id, error: this.#failure(value, "read") };
-    });
+      outcomes.push(
+        value instanceof Uint8Array ? { id, value } : { id, error: this.#failure(value, "read") },
+      );
+    }
+    return outcomes;
   }
 
   async apply(
@@ -233,24 +232,29 @@ class Pkcs11Token implements ObjectToken {
 
   async #call<T>(operation: string, options: CallOptions | undefined, start: () => Promise<T>): Promise<T> {
     const signal = options?.signal;
-    signal?.throwIfAborted();
+    if (signal === undefined) {
+      try {
+        return await start();
+      } catch (error) {
+        throw this.#failure(error, operation);
+      }
+    }
+    signal.throwIfAborted();
     let withdrawn = false;
     let onAbort: (() => void) | undefined;
     try {
       const promise = start();
-      if (signal !== undefined) {
-        const ticket = this.#native.ticket();
-        onAbort = () => {
-          withdrawn = this.#native.withdraw(ticket);
-        };
-        signal.addEventListener("abort", onAbort, { once: true });
-      }
+      const ticket = this.#native.ticket();
+      onAbort = () => {
+        withdrawn = this.#native.withdraw(ticket);
+      };
+      signal.addEventListener("abort", onAbort, { once: true });
       return await promise;
     } catch (error) {
-      if (withdrawn && signal !== undefined) throw signal.reason;
+      if (withdrawn) throw signal.reason;
       throw this.#failure(error, operation);
     } finally {
-      if (onAbort !== undefined) signal?.removeEventListener("abort", onAbort);
+      if (onAbort !== undefined) signal.removeEventListener("abort", onAbort);
     }
   }
 

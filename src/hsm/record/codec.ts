@@ -93,46 +93,46 @@ export function decodeRecord(bytes: Uint8Array): SecretRecord {
   }
 }
 
+/** Without `meta` and `deleted`. */
+const REQUIRED_FIELDS = 10;
+
 function readRecord(bytes: Uint8Array): SecretRecord {
   if (bytes.length > MAX_RECORD_BYTES) throw new CborError("it is too long");
   const r = new CborReader(bytes);
-  let left = r.map();
-  const field = (name: Uint8Array) => {
-    if (!r.take(name)) throw new CborError("a field is missing, unknown, twice there or out of order");
-    left -= 1;
-  };
-  field(F.v);
+  const fields = r.map();
+  let optional = 0;
+  field(r, F.v);
   if (r.uint() !== 1) throw new CborError("its version is not 1");
-  field(F.dot);
+  field(r, F.dot);
   if (r.array() !== 2) throw new CborError("its dot is not a pair");
   const dot: Dot = [r.text(), r.uint()];
-  field(F.keys);
+  field(r, F.keys);
   const keys = readKeys(r);
   let meta: RecordMeta | undefined;
   if (r.take(F.meta)) {
-    left -= 1;
+    optional += 1;
     meta = readMeta(r);
   }
-  field(F.path);
+  field(r, F.path);
   const path = r.text();
-  field(F.pool);
+  field(r, F.pool);
   const pool = r.bytes();
-  field(F.time);
+  field(r, F.time);
   const time = r.text();
-  field(F.clock);
+  field(r, F.clock);
   const clock = readMap(r, () => r.uint());
-  field(F.nonce);
+  field(r, F.nonce);
   const nonce = r.bytes();
-  field(F.writer);
+  field(r, F.writer);
   const writer = r.text();
   let deleted = false;
   if (r.take(F.deleted)) {
-    left -= 1;
+    optional += 1;
     deleted = r.true();
   }
-  field(F.generation);
+  field(r, F.generation);
   const generation = r.uint();
-  if (left !== 0) throw new CborError("it has more fields than it should");
+  if (fields !== REQUIRED_FIELDS + optional) throw new CborError("it has more fields than it should");
   r.end();
   const record: SecretRecord = {
     v: 1,
@@ -151,6 +151,10 @@ function readRecord(bytes: Uint8Array): SecretRecord {
   const fault = faultOf(record);
   if (fault !== undefined) throw new CborError(fault.message);
   return record;
+}
+
+function field(r: CborReader, name: Uint8Array): void {
+  if (!r.take(name)) throw new CborError("a field is missing, unknown, twice there or out of order");
 }
 
 function readKeys(r: CborReader): SecretKey[] {

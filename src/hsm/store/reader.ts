@@ -59,7 +59,7 @@ export class RecordReader {
       fact?.valid === true && fact.ids.every((id) => snapshot.model.ids.has(id)) ? fact.ids : group.ids;
     const outcomes = await this.#token.read(ids);
     const verified = verifyGroup(group, (id) => {
-      const outcome = outcomes[ids.indexOf(id)];
+      const outcome = outcomes[ids.length === 1 ? 0 : ids.indexOf(id)];
       if (outcome === undefined || "value" in outcome) return outcome?.value;
       if (outcome.error.class !== "NotFound") throw outcome.error;
       return undefined;
