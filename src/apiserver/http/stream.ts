@@ -33,7 +33,7 @@ export function serveWatch(
 
   const write = (type: WatchType, json: string): void => {
     if (response.destroyed) return;
-    response.write(`{"type":"${type}","object":${json}}\n`);
+    response.write(lineOf(type, json));
     if (response.writableLength > MAX_UNSENT_BYTES) response.destroy();
   };
   const shape = (object: KubeObject, json: string): string => {
@@ -87,4 +87,18 @@ export function serveWatch(
   for (const early of [BOOKMARK_BEFORE_END_MS, BOOKMARK_BEFORE_END_MS / 2]) {
     timers.push(setTimeout(remind, life - early));
   }
+}
+
+let lastType: WatchType | undefined;
+let lastJson = "";
+let lastLine = Buffer.alloc(0);
+
+/** An event goes to all its watchers one after the other: its bytes are made for the first of them. */
+function lineOf(type: WatchType, json: string): Buffer {
+  if (type !== lastType || json !== lastJson) {
+    lastType = type;
+    lastJson = json;
+    lastLine = Buffer.from(`{"type":"${type}","object":${json}}\n`);
+  }
+  return lastLine;
 }
