@@ -5,7 +5,9 @@
  * {@link NativeError} (a plain object); wrong argument types throw a TypeError at once. No call blocks the event
  * loop or takes a thread of libuv's pool: each token has a thread of its own.
  */
+import { readdirSync } from "node:fs";
 import { createRequire } from "node:module";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 /** Why a call failed; `class` is one of HsmErrorClass (src/hsm/errors.ts). */
@@ -259,6 +261,16 @@ export function loadAddon(): Addon {
   return loaded;
 }
 
+/** What is there for other machines, in words. */
+function prebuiltFor(folder: string): string {
+  try {
+    const platforms = readdirSync(join(folder, "prebuilds")).sort();
+    return platforms.length === 0 ? "" : ` (there is one for ${platforms.join(", ")})`;
+  } catch {
+    return ""; // No such folder: nothing was prebuilt.
+  }
+}
+
 /** As `loadAddon`, from a folder that holds `build/Release` or `prebuilds`. Throws an Error that names the remedy. */
 export function loadFrom(folder: string): Addon {
   const find = require("node-gyp-build") as { path(folder: string): string };
@@ -267,7 +279,7 @@ export function loadFrom(folder: string): Addon {
     file = find.path(folder);
   } catch (cause) {
     throw new Error(
-      `There is no native addon for ${process.platform}-${process.arch} below ${folder}: ` +
+      `There is no native addon for ${process.platform}-${process.arch} below ${folder}${prebuiltFor(folder)}: ` +
         "run `node scripts/setup.mjs` there, which builds it (it needs g++, make and python3).",
       { cause },
     );

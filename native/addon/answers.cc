@@ -25,6 +25,8 @@ Napi::Value listingToJs(Napi::Env env, const Listing& listing) {
   const std::size_t count = listing.objects.size();
   auto ids = Napi::Float64Array::New(env, count);
   auto flags = Napi::Uint8Array::New(env, count);
+  // No memory, or a worker that is being ended: then no array can be made, and there is nothing to write into.
+  if (ids.IsEmpty() || flags.IsEmpty()) return {};
   std::string names;
   for (std::size_t i = 0; i < count; ++i) {
     const IndexedObject& object = listing.objects[i];
@@ -130,8 +132,10 @@ napi_value toJs(Napi::Env env, Outcome& outcome) {
   if (const auto* error = std::get_if<Error>(&outcome)) return toJs(env, *error);
   if (const auto* opened = std::get_if<OpenOutcome>(&outcome)) {
     auto result = Napi::Object::New(env);
+    const Napi::Value listing = listingToJs(env, opened->listing);
+    if (listing.IsEmpty()) return nullptr;
     result.Set("token", slotToJs(env, opened->token));
-    result.Set("listing", listingToJs(env, opened->listing));
+    result.Set("listing", listing);
     return result;
   }
   return env.Undefined();

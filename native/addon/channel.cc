@@ -78,7 +78,15 @@ void Channel::onWake(napi_env env, napi_value /*callback*/, void* context, void*
   static_cast<Channel*>(context)->drain(Napi::Env(env));
 }
 
+// False in an environment that is being ended: Node wakes us once more then, before its own cleanup hooks run.
+static bool canRunJavaScript(napi_env env) {
+  napi_value yes = nullptr;
+  napi_value same = nullptr;
+  return napi_get_boolean(env, true, &yes) == napi_ok && napi_coerce_to_bool(env, yes, &same) == napi_ok;
+}
+
 void Channel::drain(Napi::Env env) {
+  if (!canRunJavaScript(env)) return;
   std::vector<Item> items;
   {
     const std::lock_guard lock(mutex_);

@@ -15,6 +15,18 @@ describe("loading the addon", () => {
     expect(() => loadFrom(folder)).toThrow(/node scripts\/setup\.mjs/);
   });
 
+  it("names what is there and the remedy where prebuilds are for other processors only", async () => {
+    const prebuilt = join(folder, "prebuilds", process.arch === "arm64" ? "linux-x64" : "linux-arm64");
+    await mkdir(prebuilt, { recursive: true });
+    await writeFile(join(prebuilt, "hsm-secrets-operator.glibc.node"), "for another processor");
+    const other = process.arch === "arm64" ? "linux-x64" : "linux-arm64";
+    const message = new RegExp(
+      `no native addon for ${process.platform}-${process.arch}.*${other}.*setup\\.mjs`,
+      "s",
+    );
+    expect(() => loadFrom(folder)).toThrow(message);
+  });
+
   it("names the file and the remedy when the file cannot be loaded", async () => {
     await mkdir(join(folder, "build", "Release"), { recursive: true });
     await writeFile(join(folder, "build", "Release", "hsm_addon.node"), "no library");
