@@ -30,7 +30,10 @@ export async function readPin(file: string): Promise<Uint8Array> {
     if (length > 0 && buffer[length - 1] === 0x0d) length -= 1;
     if (length === 0) throw new UsageError(`The PIN file ${file} is empty.`);
     if (length > LONGEST_PIN) throw new UsageError(`The PIN file ${file} holds more than a PIN.`);
-    return Uint8Array.from(buffer.subarray(0, length));
+    // With a buffer of its own: a small array made otherwise lies in V8's heap, whose collector leaves copies.
+    const pin = new Uint8Array(new ArrayBuffer(length));
+    pin.set(buffer.subarray(0, length));
+    return pin;
   } finally {
     buffer.fill(0);
     await handle.close();
