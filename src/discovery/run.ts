@@ -1,13 +1,14 @@
 /** Puts discovery together and runs it until its signal aborts. */
 
 import type { KubeClient } from "../kube/client.ts";
+import { createKubeClientOver } from "../kube/client-over.ts";
 import { type Clock, type Random, sleep, systemClock } from "../kube/clock.ts";
-import { createKubeClient } from "../kube/http-client.ts";
+import { type Connection, inClusterConnection } from "../kube/connection.ts";
 import { createInformer, type Informer } from "../kube/informer.ts";
-import { findConnection, KubeconfigError } from "../kube/kubeconfig.ts";
 import type { KubeObject } from "../kube/object.ts";
 import type { ReflectorEvent } from "../kube/reflector.ts";
 import { NODES } from "../kube/resources.ts";
+import { createSmallTransport } from "../kube/small-transport.ts";
 import { equal } from "../kube/status.ts";
 import type { Logger } from "../telemetry/log.ts";
 import { type DeviceFiles, foldersOf, systemFiles } from "./device-nodes.ts";
@@ -177,20 +178,24 @@ function warnOnce(log: Logger) {
 }
 
 async function connect(options: DiscoveryOptions, log: Logger): Promise<KubeClient> {
+  const connection = await findServer(options);
+  return createKubeClientOver(createSmallTransport(connection), connection, {
+    userAgent: "hsm-secrets-operator-discovery",
+    fieldManager: "hsm-discovery",
+    onWarning: (text) => log.warn("the API server warns", { text }),
+  });
+}
+
+/** The pod's service account comes first: reading a kubeconfig needs a YAML parser, which a pod can do without. */
+async function findServer(options: DiscoveryOptions): Promise<Connection> {
   try {
-    const connection = await findConnection({ kubeconfig: options.kubeconfig });
-    return createKubeClient(connection, {
-      userAgent: "hsm-secrets-operator-discovery",
-      fieldManager: "hsm-discovery",
-      onWarning: (text) => log.warn("the API server warns", { text }),
-    });
+    const named = options.kubeconfig ?? process.env["KUBECONFIG"] ?? "";
+    const inCluster = named === "" ? await inClusterConnection() : undefined;
+    if (inCluster !== undefined) return inCluster;
+    const { findConnection } = await import("../kube/kubeconfig.ts");
+    return await findConnection({ kubeconfig: options.kubeconfig });
   } catch (error) {
-    if (
-      error instanceof KubeconfigError ||
-      (error instanceof Error && "code" in error && error.code === "ENOENT")
-    ) {
-      throw new UsageError(`The API server is not known: ${error.message}`, { cause: error });
-    }
-    throw error;
+    const why = error instanceof Error ? error.message : String(error);
+    throw new UsageError(`The API server is not known: ${why}`, { cause: error });
   }
 }

@@ -2,7 +2,7 @@
 
 import { buildConnector, Pool } from "undici";
 import type { Connection, TlsMaterial } from "./connection.ts";
-import { KubeError } from "./error.ts";
+import { unreachable } from "./unreachable.ts";
 
 export interface HttpRequest {
   readonly method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
@@ -141,22 +141,4 @@ function sameMaterial(a: TlsMaterial, b: TlsMaterial): boolean {
     a.serverName === b.serverName &&
     a.skipVerify === b.skipVerify
   );
-}
-
-function unreachable(server: string, error: unknown, signal: AbortSignal): unknown {
-  if (error instanceof KubeError) return error;
-  if (signal.aborted) return signal.reason;
-  const detail = error instanceof Error && error.message !== "" ? error.message : codeOf(error);
-  return new KubeError(`The API server ${server} cannot be reached: ${detail}.`, {
-    status: 0,
-    reason: "Unreachable",
-    cause: error,
-  });
-}
-
-function codeOf(error: unknown): string {
-  // A failed connection to a name with several addresses is an AggregateError without a message of its own.
-  return typeof error === "object" && error !== null && "code" in error
-    ? String(error.code)
-    : "no reason given";
 }
