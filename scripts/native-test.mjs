@@ -1,14 +1,23 @@
 #!/usr/bin/env node
 // Builds the C++ tests (native/test) incrementally below .cache/native-test, runs them, and leaves
 // test-output/gtest.json. Arguments are handed on to GoogleTest, e.g. --gtest_filter=Device*.
+// With `--sanitize address,undefined` or `--sanitize thread` first, the tests and the core are built and run under it.
 import { spawnSync } from "node:child_process";
 import { mkdirSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), "..");
-const build = join(root, ".cache", "native-test");
-const report = join(root, "test-output", "gtest.json");
+const SANITIZERS = { "address,undefined": "asan", thread: "tsan" };
+const args = process.argv.slice(2);
+const sanitize = args[0] === "--sanitize" ? args.splice(0, 2)[1] : "";
+if (sanitize !== "" && !Object.hasOwn(SANITIZERS, sanitize ?? "undefined")) {
+  process.stderr.write(`[native-test] --sanitize must be one of ${Object.keys(SANITIZERS).join(" and ")}.\n`);
+  process.exit(1);
+}
+const suffix = sanitize === "" ? "" : `-${SANITIZERS[sanitize]}`;
+const build = join(root, ".cache", `native-test${suffix}`);
+const report = join(root, "test-output", `gtest${suffix}.json`);
 
 function run(file, args) {
   const result = spawnSync(file, args, { cwd: root, stdio: ["ignore", "inherit", "inherit"] });
@@ -24,10 +33,13 @@ function run(file, args) {
 
 mkdirSync(build, { recursive: true });
 mkdirSync(dirname(report), { recursive: true });
-run("cmake", ["-S", join(root, "native", "test"), "-B", build, "--log-level=WARNING"]);
-run("cmake", ["--build", build, "--parallel", "2", "--", "--no-print-directory"]);
-run(join(build, "native_tests"), [
-  `--gtest_output=json:${report}`,
-  "--gtest_brief=1",
-  ...process.argv.slice(2),
+run("cmake", [
+  "-S",
+  join(root, "native", "test"),
+  "-B",
+  build,
+  `-DHSM_SANITIZE=${sanitize}`,
+  "--log-level=WARNING",
 ]);
+run("cmake", ["--build", build, "--parallel", "2", "--", "--no-print-directory"]);
+run(join(build, "native_tests"), [`--gtest_output=json:${report}`, "--gtest_brief=1", ...args]);

@@ -39,7 +39,7 @@ const PACKAGES = {
   // libFuzzer is clang's alone; not part of any other purpose, because it is large.
   fuzz: [
     ["clang", "/usr/bin/clang++"],
-    ["llvm", "/usr/bin/llvm-config"],
+    ["libclang-rt-dev", "/usr/share/doc/libclang-rt-dev"],
   ],
   // The other architecture's compiler, and what runs its programs here.
   prebuild:
