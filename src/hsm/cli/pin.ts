@@ -129,7 +129,9 @@ function checked(read: Buffer): Uint8Array {
   let end = read.indexOf(NEWLINE);
   if (end < 0) end = read.length;
   if (end > 0 && read[end - 1] === RETURN) end -= 1;
-  const pin = Uint8Array.from(read.subarray(0, end));
+  // With a buffer of its own: a small array made otherwise lies in V8's heap, whose collector leaves copies.
+  const pin = new Uint8Array(new ArrayBuffer(end));
+  pin.set(read.subarray(0, end));
   read.fill(0);
   if (pin.length >= 1 && pin.length <= MAX_PIN_BYTES) return pin;
   pin.fill(0);
