@@ -139,10 +139,11 @@ function address(text: string): ListenAddress {
   return { host: host === "" ? "0.0.0.0" : host, port };
 }
 
+/** The manager waits 15 minutes at most for a report, two and a half heartbeats of 6. */
 function heartbeat(text: string): number {
   const seconds = Number(text);
-  if (!/^\d+$/.test(text) || seconds < 10 || seconds > 3600) {
-    throw new InvalidArgumentError("It must be a whole number of seconds from 10 to 3600.");
+  if (!/^\d+$/.test(text) || seconds < 10 || seconds > 360) {
+    throw new InvalidArgumentError("It must be a whole number of seconds from 10 to 360.");
   }
   return seconds;
 }

@@ -83,7 +83,7 @@ describe("bad input: one sentence and exit code 2", () => {
     [[], "--node-name is needed."],
     [["--node-name", "n1", "--pod-name", "p"], "--pod-namespace is needed."],
     [[...needed, "--sysfs-root", "sys"], "It must be an absolute path."],
-    [[...needed, "--heartbeat", "1"], "It must be a whole number of seconds from 10 to 3600."],
+    [[...needed, "--heartbeat", "1"], "It must be a whole number of seconds from 10 to 360."],
     [[...needed, "--health-address", "8081"], "It must be host:port, e.g. 0.0.0.0:8081."],
     [[...needed, "--kubeconfig", "/nowhere"], "The API server is not known"],
   ])("%j", async (args, words) => {
