@@ -20,7 +20,9 @@ export interface ControllerOptions {
 /** Clients see the object that they deleted in its terminating state before the collector moves. */
 const SETTLE_MS = 5;
 /** A namespace is emptied a moment after its deletion, so that who deleted it can see what happens. */
-const NAMESPACE_SETTLE_MS = 500;
+const NAMESPACE_SETTLE_MS = 1_500;
+/** The Deployment controller is one round behind who changes a Deployment. */
+const DEPLOYMENT_SETTLE_MS = 30;
 const RETRY_MS = 100;
 
 export function startControllers({ core, accounts, certificate, onError }: ControllerOptions): () => void {
@@ -44,7 +46,7 @@ export function startControllers({ core, accounts, certificate, onError }: Contr
   });
   const deployments = new Loop({
     work: (key) => reconcileDeployment(core, key),
-    delayMs: SETTLE_MS,
+    delayMs: DEPLOYMENT_SETTLE_MS,
     retryMs: RETRY_MS,
     onError,
   });

@@ -4,14 +4,14 @@ export interface LoopOptions {
   /** Does the work of a key; answers false to be called again after a while. */
   readonly work: (key: string) => boolean;
   readonly retryMs: number;
-  /** Wait before the first try, so that who caused the event sees its effect first. */
+  /** Wait before the first try, so that who caused the event sees its effect first; 0: before the next event is served. */
   readonly delayMs: number;
   readonly onError: (error: unknown) => void;
 }
 
 export class Loop {
   readonly #options: LoopOptions;
-  readonly #waiting = new Map<string, NodeJS.Timeout>();
+  readonly #waiting = new Map<string, NodeJS.Timeout | undefined>();
   #closed = false;
 
   constructor(options: LoopOptions) {
@@ -20,6 +20,13 @@ export class Loop {
 
   add(key: string, delayMs = this.#options.delayMs): void {
     if (this.#closed || this.#waiting.has(key)) return;
+    if (delayMs === 0) {
+      this.#waiting.set(key, undefined);
+      queueMicrotask(() => {
+        if (this.#waiting.has(key)) this.#run(key);
+      });
+      return;
+    }
     this.#waiting.set(
       key,
       setTimeout(() => this.#run(key), delayMs),

@@ -36,6 +36,12 @@ export const notAcceptable = (): ApiError =>
 const onlyAccepted = (types: string): ApiError =>
   new ApiError(406, "NotAcceptable", `only the following media types are accepted: ${types}`);
 
+/** An object was asked for as a list, or a list as an object. */
+export function wrongShape(asked: string, listKind: string | undefined): ApiError {
+  const what = listKind === undefined ? "not a list" : `a list (*v1.${listKind})`;
+  return new ApiError(406, "NotAcceptable", `you requested ${asked}, but the requested object is ${what}`);
+}
+
 function mediaOf(type: string): MediaType | undefined {
   if (type === "application/json" || type === "*/*") return "json";
   if (type === "application/yaml") return "yaml";

@@ -15,7 +15,7 @@ import { REVIEWS, review } from "../verbs/review.ts";
 import { SPECIAL_SUBRESOURCES } from "../verbs/subresources.ts";
 import { create, update, type WriteContext, type WriteTarget, type Written } from "../verbs/write.ts";
 import { readBody } from "./body.ts";
-import { negotiate, type Representation } from "./negotiate.ts";
+import { negotiate, type Representation, wrongShape } from "./negotiate.ts";
 import type { RequestInfo } from "./path.ts";
 import { type Exchange, sendObject } from "./respond.ts";
 import { serveWatch } from "./stream.ts";
@@ -125,6 +125,7 @@ async function sendOne(
     await sendObject(exchange, code, object, media, json);
     return;
   }
+  if (as === "PartialObjectMetadataList") throw wrongShape(as, undefined);
   const whole = object as KubeObject;
   if (as === "Table") {
     const include = parseIncludeObject(exchange.query.get("includeObject"));
@@ -172,6 +173,7 @@ async function serveList(call: Call): Promise<void> {
     return;
   }
   const head = { kind: definition.listKind, apiVersion: groupVersion(definition), metadata };
+  if (as === "PartialObjectMetadata") throw wrongShape(as, definition.listKind);
   if (as !== undefined) {
     const items = objects().map((object) => partialMetadata(object, version));
     const body = {

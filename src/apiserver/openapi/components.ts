@@ -8,7 +8,9 @@ const INT_OR_STRING = "io.k8s.apimachinery.pkg.util.intstr.IntOrString";
 const PATCH = "io.k8s.apimachinery.pkg.apis.meta.v1.Patch";
 export const DELETE_OPTIONS = "io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions";
 export const STATUS = "io.k8s.apimachinery.pkg.apis.meta.v1.Status";
-export { PATCH };
+const TIME = "io.k8s.apimachinery.pkg.apis.meta.v1.Time";
+
+export { PATCH, TIME };
 
 /** Types of which the models know only that they can be anything. */
 const BASIC: Readonly<Record<string, JsonObject>> = {
@@ -21,6 +23,12 @@ const BASIC: Readonly<Record<string, JsonObject>> = {
       "IntOrString is a type that can hold an int32 or a string. This allows you to have, for example, a JSON field that can accept a name or number.",
     format: "int-or-string",
     oneOf: [{ type: "integer" }, { type: "string" }],
+  },
+  [TIME]: {
+    description:
+      "Time is a wrapper around time.Time which supports correct marshaling to YAML and JSON. Wrappers are provided for many of the factory methods that the time package offers.",
+    format: "date-time",
+    type: "string",
   },
   [PATCH]: {
     description: "Patch is provided to give a concrete name and type to the Kubernetes PATCH request body.",

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import type { JsonObject } from "../object.ts";
 import type { ResourceDefinition } from "../resources/definition.ts";
-import { Components, toSwagger } from "./components.ts";
+import { Components, TIME, toSwagger } from "./components.ts";
 import { resourcePaths } from "./operations.ts";
 
 export interface OpenApiDocument {
@@ -88,6 +88,8 @@ export class OpenApi {
     const custom = this.#isCustom(path);
     const components = new Components("#/components/schemas/");
     for (const resource of resources) components.addKind(resource);
+    // Clients' generators look the type of metadata's times up by name.
+    if (resources.length > 0) components.reference(TIME);
     const paths = Object.assign({}, ...resources.map((resource) => resourcePaths(resource, components)));
     return {
       openapi: "3.0.0",

@@ -66,7 +66,10 @@ function ownersOf(body: JsonObject, expirationSeconds: number, manager: string, 
   const spec = { ...child(body, "spec"), expirationSeconds };
   const object = { kind: TOKEN_REQUEST.kind, apiVersion, metadata: {}, spec };
   const scope = { manager, apiVersion, subresource: "token", now, schema, custom: false, resets: ["status"] };
-  return trackUpdate(undefined, object, scope);
+  const owners = trackUpdate(undefined, object, scope);
+  // The reference is there, if empty, before anybody writes it.
+  for (const { fieldsV1 } of owners) delete child(child(fieldsV1, "f:spec"), "f:boundObjectRef")["."];
+  return owners;
 }
 
 function boundObject(

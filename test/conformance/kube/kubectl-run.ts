@@ -53,7 +53,7 @@ export async function runKubectl(
     }
     for (const name of ["stdout", "stderr"] as const) {
       const problem = bindings.match(comparable(recorded[name], folder), comparable(run[name], folder));
-      if (problem !== undefined) differences.push(`${name}: ${problem.slice(0, 1200)}`);
+      if (problem !== undefined) differences.push(`${name}: ${problem.slice(0, 4000)}`);
     }
     return differences;
   } finally {

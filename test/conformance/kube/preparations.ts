@@ -305,10 +305,12 @@ export const PREPARATIONS: Readonly<Record<string, Preparation>> = {
             ],
           },
         }),
+      ],
+      "kubectl 34": [
         event(
           "kc-get",
           "e",
-          { kind: "HSMSecret", name: "a", apiVersion: "hsm.j5t.io/v1alpha1" },
+          { kind: "HSMSecret", name: "a", apiVersion: "hsm.j5t.io/v1alpha1", uid: "<uid:2>" },
           {
             reason: "Synced",
             message: "fine",

@@ -27,7 +27,9 @@ export interface ExchangeResult {
 const QUIET_MS = 400;
 const EVENT_WAIT_MS = 3000;
 /** How long a read waits for what controllers do. */
-const CONTROLLERS_MS = 1500;
+const CONTROLLERS_MS = 3000;
+/** How long the Deployment controller is waited for after a write: what it does shows in the next answer. */
+const DEPLOYMENTS_MS = 80;
 
 const sleep = (milliseconds: number): Promise<void> =>
   new Promise((resolve) => setTimeout(resolve, milliseconds));
@@ -115,7 +117,10 @@ class Player {
         kept: keptOf(exchange, this.#story),
       });
       // Controllers work behind the steps: what is read may need a moment.
-      if (differences.length === 0 || Date.now() > patience) return differences;
+      if (differences.length === 0 || Date.now() > patience) {
+        if (request.method !== "GET" && /\/deployments/.test(request.path)) await sleep(DEPLOYMENTS_MS);
+        return differences;
+      }
       forget();
       await sleep(100);
     }
@@ -269,7 +274,11 @@ class Player {
         const token = JSON.stringify({ v: "meta.k8s.io/v1", rv: action.revision, start: action.start });
         this.#bindings.bind(action.name, Buffer.from(token).toString("base64url"));
       } else {
-        const answer = await this.#request(action.method, action.path, action.body, []);
+        const body =
+          action.body === undefined
+            ? undefined
+            : (JSON.parse(this.#bindings.fill(JSON.stringify(action.body)).text) as Json);
+        const answer = await this.#request(action.method, action.path, body, []);
         const made = JSON.parse(answer.text) as { metadata?: { uid?: string } };
         if (action.bindUid !== undefined) this.#bindings.bind(action.bindUid, made.metadata?.uid ?? "");
       }
