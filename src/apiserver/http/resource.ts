@@ -307,6 +307,7 @@ async function serveDeleteCollection(call: Call): Promise<void> {
   const chosen = [...core.store.shelf(definition.storage).range(prefix)].filter((entry) =>
     selects(definition, selection, entry.object),
   );
+  const revision = String(core.store.revision);
   const items = chosen.map((entry) => {
     const { name = "", namespace: home = "" } = entry.object.metadata;
     remove(core, definition, home, name, { ...settings, uid: undefined, resourceVersion: undefined });
@@ -317,7 +318,7 @@ async function serveDeleteCollection(call: Call): Promise<void> {
   });
   const metadata = {
     ...(definition.custom ? { continue: "" } : {}),
-    resourceVersion: String(core.store.revision),
+    resourceVersion: revision,
   };
   const body = { kind: definition.listKind, apiVersion: groupVersion(definition), metadata, items };
   await sendObject(exchange, 200, body, media);

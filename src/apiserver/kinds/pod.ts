@@ -2,7 +2,7 @@
 
 import { child, copyJson, isJsonObject, type JsonObject, type KubeObject, sameJson } from "../object.ts";
 import type { KindRules, RuleContext } from "../resources/definition.ts";
-import { type Cause, forbidden, forbiddenField } from "../status/status.ts";
+import { type Cause, forbidden, forbiddenField, invalidValue } from "../status/status.ts";
 import { generateName } from "../verbs/random-name.ts";
 import { subdomainErrors } from "./names.ts";
 import { containersOf, defaultPodSpec, podSpecErrors } from "./pod-spec.ts";
@@ -128,9 +128,38 @@ function validate(object: KubeObject, old: KubeObject | undefined): Cause[] {
   };
   const before = child(old, "spec");
   const causes = podSpecErrors(spec, "spec");
+  for (const key of ["containers", "initContainers"]) {
+    if (listOf(spec[key]).length === listOf(before[key]).length) continue;
+    return [...causes, forbiddenField(`spec.${key}`, "pod updates may not add or remove containers")];
+  }
+  const deadline = deadlineErrors(spec["activeDeadlineSeconds"], before["activeDeadlineSeconds"]);
+  if (deadline.length > 0) return [...causes, ...deadline];
+  causes.push(...tolerationErrors(listOf(spec["tolerations"]), listOf(before["tolerations"])));
   const rebound = (before["nodeName"] ?? "") !== "" && before["nodeName"] !== spec["nodeName"];
   if (rebound || !sameJson(fixed(spec), fixed(before))) causes.push(forbiddenField("spec", CHANGEABLE));
   return causes;
+}
+
+function deadlineErrors(seconds: unknown, before: unknown): Cause[] {
+  if (before === undefined) return [];
+  const field = "spec.activeDeadlineSeconds";
+  if (seconds === undefined) {
+    return [invalidValue(field, null, "must not update from a positive integer to nil value")];
+  }
+  return Number(seconds) > Number(before)
+    ? [invalidValue(field, seconds, "must be less than or equal to previous value")]
+    : [];
+}
+
+function tolerationErrors(tolerations: readonly JsonObject[], before: readonly JsonObject[]): Cause[] {
+  const lasting = ({ tolerationSeconds: _seconds, ...rest }: JsonObject): JsonObject => rest;
+  const kept = before.every((old) => tolerations.some((item) => sameJson(lasting(item), lasting(old))));
+  const why = "existing toleration can not be modified except its tolerationSeconds";
+  return kept ? [] : [forbiddenField("spec.tolerations", why)];
+}
+
+function listOf(value: unknown): JsonObject[] {
+  return Array.isArray(value) ? value.filter(isJsonObject) : [];
 }
 
 function gracePeriod(object: KubeObject, asked: number | undefined): number {
