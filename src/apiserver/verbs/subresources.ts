@@ -5,6 +5,7 @@ import { storageKey } from "../resources/definition.ts";
 import { methodNotAllowed, notFound, success } from "../status/status.ts";
 import { type Core, find, timestamp } from "./core.ts";
 import { evict } from "./eviction.ts";
+import { track } from "./ownership.ts";
 import { requestToken } from "./token-request.ts";
 import type { WriteTarget } from "./write.ts";
 
@@ -84,6 +85,11 @@ async function scale(call: SubresourceCall): Promise<SubresourceAnswer> {
   const next = copyJson(object);
   next["spec"] = { ...spec, replicas };
   next.metadata.generation = (object.metadata.generation ?? 0) + 1;
+  track(call.core, { ...call.target, subresource: "scale" }, next, object, {
+    user: { name: "", groups: [] },
+    options: { dryRun: false, fieldManager: call.manager, fieldValidation: "Ignore", force: false },
+    warnings: [],
+  });
   const stored = call.core.store.put(call.target.definition.storage, key, next);
   return { code: 200, body: scaleOf(stored.object) };
 }
