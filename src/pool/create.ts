@@ -40,6 +40,11 @@ export interface PoolStoreOptions {
   readonly pollInterval?: number | undefined;
   /** Milliseconds between two looks at the token itself (what other programs wrote); 5 minutes when absent. */
   readonly refreshInterval?: number | undefined;
+  /**
+   * Gives a token without a pool its `_pool` record as soon as it is seen, not at the first write through this
+   * store: another program that writes first would give it a key of checksums that is not ours.
+   */
+  readonly claimBlank?: boolean | undefined;
   readonly log?: Logger | undefined;
   /** For metrics: every call on a device with its outcome and duration. */
   readonly onOperation?: ((report: OperationReport) => void) | undefined;
@@ -74,6 +79,8 @@ export function createPoolStore(options: PoolStoreOptions): SecretStore {
       refreshInterval: options.refreshInterval ?? 300_000,
       onOperation: options.onOperation ?? (() => {}),
       onChange: (paths) => {
+        // A token that is seen for the first time, or anew.
+        if (paths === null && options.claimBlank === true) void claim(device.name, writer);
         for (const listener of [...listeners]) listener(paths, device.name);
       },
     });
@@ -89,6 +96,18 @@ export function createPoolStore(options: PoolStoreOptions): SecretStore {
       historyLimit: device.historyLimit,
     });
     return { device, view, reads, writer };
+  }
+
+  /** What fails is tried again at the next look, or at the first write. */
+  async function claim(name: string, writer: DeviceWriter): Promise<void> {
+    try {
+      await writer.claimBlank();
+    } catch (error) {
+      options.log?.warn("a blank token did not take its pool", {
+        device: name,
+        reason: failureOf(error).message,
+      });
+    }
   }
 
   /** The device that a location names, else the first whose policy grants the path. */

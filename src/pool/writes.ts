@@ -61,6 +61,12 @@ export class DeviceWriter {
     this.#poolId ??= pool?.id;
   }
 
+  /** Gives the token its pool if it can be listed and has none. A power cut leaves it with one or without, as before. */
+  async claimBlank(): Promise<void> {
+    const state = await this.#options.device.state();
+    if (state.state === "listed" && state.pool === undefined) await this.#ownPool();
+  }
+
   async write(intent: WriteIntent, signal: AbortSignal | undefined): Promise<WriteOutcome> {
     const { device, historyLimit } = this.#options;
     const pool = await this.#ownPool();

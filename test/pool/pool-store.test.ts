@@ -68,6 +68,14 @@ describe("a token that was never written", () => {
     expect(first.checksum).toBe(store.checksum([["user", bytes("ada")]]));
   });
 
+  it("joins as soon as it is seen where the store claims blank tokens: whoever writes first finds our key", async () => {
+    const client = await mock(new MemoryToken());
+    await open(client, { claimBlank: true });
+    await vi.waitUntil(async () => (await client.pool()) !== undefined, { timeout: 5_000 });
+    expect(await client.pool()).toMatchObject({ members: ["MOCK0001"], checksumKey: KEY });
+    expect((await client.list()).entries).toEqual([]);
+  });
+
   it("joins once, however many write first", async () => {
     const client = await mock(new MemoryToken());
     const store = await open(client);
@@ -250,6 +258,15 @@ describe("another pool's token", () => {
       message: expect.stringContaining("another pool"),
     });
     expect(await client.history(PATH)).toHaveLength(1);
+  });
+
+  it("is not claimed", async () => {
+    const client = await createMockClient({});
+    const store = await open(client, { claimBlank: true });
+    expect(await store.observe({ path: PATH })).toMatchObject({ state: "absent" });
+    expect(await store.write(intent())).toMatchObject({ status: "failed", errorClass: "Conflict" });
+    const { checksumKey } = mockPool("MOCK0001");
+    expect((await client.pool())?.checksumKey).toEqual(new Uint8Array(checksumKey));
   });
 
   it("with our id and another key of checksums is not written either", async () => {

@@ -61,6 +61,7 @@ export async function runManager(options: ManagerOptions, log: Logger, signal: A
     const store = createPoolStore({
       devices: opened.devices,
       checksumKey: key,
+      claimBlank: true,
       log,
       onOperation: ({ device, operation, outcome, seconds }) =>
         calls.observe({ device, operation, outcome }, seconds),
