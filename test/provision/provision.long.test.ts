@@ -39,7 +39,9 @@ describe("PIN work, cut short everywhere", () => {
       await token.control(`remove after ${commands} apdus`);
       const answer = await change(token);
       seen.add(answer.status === "unfinished" ? answer.step : answer.status);
-      if (!token.present()) await token.control("insert");
+      // A cut that was not reached would come in the look below: the card's leaving takes it away.
+      if (token.present()) await token.control("remove");
+      await token.control("insert");
       expect([token.pin, NEXT_PIN]).toContain(pinOf(token));
       if (answer.status === "rejected") expect(pinOf(token)).toBe(token.pin);
       if (answer.status === "done") expect(pinOf(token)).toBe(NEXT_PIN);
